@@ -1,0 +1,41 @@
+//! What can go wrong in the runner.
+
+use std::path::PathBuf;
+
+use wseg_core::ShapeError;
+
+/// An error of the runner.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Candle refused an operation or a device failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// Shapes that do not go together.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A weights or checkpoint file that cannot be used.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A value that makes no sense: an unknown preset, a batch of zero.
+    #[error("{0}")]
+    Config(String),
+    /// Training cannot go on, for instance because the loss is no longer finite.
+    #[error("{0}")]
+    Training(String),
+}
+
+/// Result with the runner's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the cause is what the user gave, and not the work itself.
+    #[must_use]
+    pub const fn is_input(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Config(_))
+    }
+}

@@ -1,0 +1,5 @@
+//! x
+
+pub mod error;
+
+pub use error::{Error, Result};

@@ -1,0 +1,42 @@
+//! What a person is told when something goes wrong: one sentence, and the exit code that goes with it.
+
+use std::path::Path;
+
+/// An error as the command line reports it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was given cannot be used: a file, a flag, a value. Exit code 2.
+    #[error("{0}")]
+    Input(String),
+    /// The input was fine, the work failed: a full disk, a check that does not hold. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The runner failed. Exit code 1.
+    #[error(transparent)]
+    Runner(#[from] wseg_cuda_runner::Error),
+}
+
+/// Result with the command line's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// "PATH: PROBLEM", as an input error. The problem says what is wrong and what to do.
+    pub fn input(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::Input(format!("{}: {problem}", path.display()))
+    }
+
+    /// "PATH: PROBLEM", as failed work.
+    pub fn failed(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{}: {problem}", path.display()))
+    }
+
+    /// The process's exit code: 2 for bad input, 1 for failed work.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input(_) => 2,
+            Self::Runner(error) if error.is_input() => 2,
+            Self::Failed(_) | Self::Runner(_) => 1,
+        }
+    }
+}

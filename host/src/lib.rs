@@ -1,0 +1,7 @@
+//! The command line of wseg, as a library.
+//!
+//! x
+
+pub mod error;
+
+pub use error::{Error, Result};
