@@ -2,7 +2,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod activation;
+pub mod arena;
 pub mod cam;
 pub mod gate;
 pub mod loss;

@@ -1,0 +1,119 @@
+//! Where a pixel's value comes from: shifted rows with repeated borders, and the taps of a bilinear resize.
+
+use super::Real;
+use crate::{Corners, Shape};
+
+/// `index + offset`, held inside `0..len`.
+#[inline]
+pub(super) fn clamped(index: usize, offset: isize, len: usize) -> usize {
+    index.saturating_add_signed(offset).min(len.saturating_sub(1))
+}
+
+/// The columns of a row of `width` whose source column `x + dx` lies inside the row.
+#[inline]
+fn inside(width: usize, dx: isize) -> (usize, usize) {
+    let from = dx.min(0).unsigned_abs().min(width);
+    let to = width - dx.max(0).unsigned_abs().min(width);
+    (from, to.max(from))
+}
+
+/// `f(out, source(x + dx), first, second)` for each x, the source's ends repeated beyond its borders.
+#[inline]
+pub(super) fn zip_shifted<F: Real>(
+    out: &mut [F],
+    source: &[F],
+    dx: isize,
+    first: &[F],
+    second: &[F],
+    f: impl Fn(&mut F, F, F, F),
+) {
+    let width = out.len();
+    let (Some(&left), Some(&right)) = (source.first(), source.last()) else { return };
+    let (from, to) = inside(width, dx);
+    let (first, second) = (&first[..width], &second[..width]);
+    for ((out, &a), &b) in out[..from].iter_mut().zip(&first[..from]).zip(&second[..from]) {
+        f(out, left, a, b);
+    }
+    if from < to {
+        let middle = &source[from.saturating_add_signed(dx)..][..to - from];
+        let operands = first[from..to].iter().zip(&second[from..to]);
+        for ((out, &value), (&a, &b)) in out[from..to].iter_mut().zip(middle).zip(operands) {
+            f(out, value, a, b);
+        }
+    }
+    for ((out, &a), &b) in out[to..].iter_mut().zip(&first[to..]).zip(&second[to..]) {
+        f(out, right, a, b);
+    }
+}
+
+/// `out(y, x) = map(y + dy, x + dx)` for every plane, borders repeated.
+pub(super) fn shift<F: Real>(out: &mut [F], map: &[F], shape: Shape, dy: isize, dx: isize) {
+    let (h, w) = (shape.h, shape.w);
+    if out.is_empty() {
+        return;
+    }
+    let (from, to) = inside(w, dx);
+    for (out, plane) in out.chunks_exact_mut(h * w).zip(map.chunks_exact(h * w)) {
+        for (y, out) in out.chunks_exact_mut(w).enumerate() {
+            let row = &plane[clamped(y, dy, h) * w..][..w];
+            out[..from].fill(row[0]);
+            if from < to {
+                out[from..to].copy_from_slice(&row[from.saturating_add_signed(dx)..][..to - from]);
+            }
+            out[to..].fill(row[w - 1]);
+        }
+    }
+}
+
+/// Two neighbouring source positions and the share of the second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tap<F> {
+    pub(super) low: usize,
+    pub(super) high: usize,
+    pub(super) share: F,
+}
+
+impl<F: Real> Tap<F> {
+    /// The tap of output position `index`, as PyTorch's `F.interpolate(mode="bilinear")` places it.
+    pub(super) fn new(index: usize, from: usize, to: usize, corners: Corners) -> Self {
+        // Positions in f64 whatever the element: a position's rounding error is multiplied by the map's contrast.
+        let position = match corners {
+            Corners::Aligned if to > 1 => index as f64 * ((from - 1) as f64 / (to - 1) as f64),
+            Corners::Aligned => 0.0,
+            Corners::HalfPixel => ((index as f64 + 0.5) * (from as f64 / to as f64) - 0.5).max(0.0),
+        };
+        // Truncation is the floor of a position that is not negative.
+        let low = (position as usize).min(from - 1);
+        let share = if low + 1 < from { position - low as f64 } else { 0.0 };
+        Self { low, high: (low + 1).min(from - 1), share: F::from_f64(share) }
+    }
+
+    #[inline(always)]
+    pub(super) fn mix(self, low: F, high: F) -> F {
+        low * (F::ONE - self.share) + high * self.share
+    }
+}
+
+/// Columns whose taps are held at a time.
+const CHUNK: usize = 32;
+
+/// Bilinear resize of every plane; no extent is 0.
+pub(super) fn resize<F: Real>(out: &mut [F], map: &[F], from: Shape, to: Shape, corners: Corners) {
+    if (from.h, from.w) == (to.h, to.w) {
+        out.copy_from_slice(map);
+        return;
+    }
+    for first in (0..to.w).step_by(CHUNK) {
+        let columns = CHUNK.min(to.w - first);
+        let taps: [Tap<F>; CHUNK] = core::array::from_fn(|x| Tap::new(first + x, from.w, to.w, corners));
+        for (out, plane) in out.chunks_exact_mut(to.h * to.w).zip(map.chunks_exact(from.h * from.w)) {
+            for (y, out) in out.chunks_exact_mut(to.w).enumerate() {
+                let row = Tap::<F>::new(y, from.h, to.h, corners);
+                let (upper, lower) = (&plane[row.low * from.w..][..from.w], &plane[row.high * from.w..][..from.w]);
+                for (out, tap) in out[first..first + columns].iter_mut().zip(&taps) {
+                    *out = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+                }
+            }
+        }
+    }
+}
