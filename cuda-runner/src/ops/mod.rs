@@ -1,0 +1,27 @@
+//! Differentiable operations on candle tensors that candle lacks, gets wrong or does slowly.
+//!
+//! Every operation takes rank-four tensors `[n, c, h, w]` of `f32` or `f64` (the latter for gradient checks), makes
+//! its inputs contiguous, and skips the gradients of inputs that are not tracked. Results do not depend on the
+//! scheduling of threads: every output element is computed by one task, in one order.
+//!
+//! One file an operation: the CPU implementation is the `cpu_fwd` of a candle custom operation, the gradient its
+//! `bwd`. On another device an operation answers with an error that names it.
+
+mod activation;
+mod batch_norm;
+mod conv2d;
+mod dropout;
+mod element;
+mod pool;
+mod resize;
+mod scale_shift;
+mod shift;
+
+pub use activation::relu;
+pub use batch_norm::{BatchNorm, batch_norm_train};
+pub use conv2d::{Conv2d, conv2d};
+pub use dropout::dropout;
+pub use pool::{global_max_pool, max_pool2d};
+pub use resize::resize;
+pub use scale_shift::scale_shift;
+pub use shift::{mirror, shift};

@@ -1,0 +1,117 @@
+//! Maximum pooling.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
+use rayon::prelude::*;
+
+use super::element::{Element, elements, on_host, with_element};
+
+/// Largest element of each window; outside the map there is nothing to be larger. The gradient goes to the first
+/// maximum of a window in row-major order.
+///
+/// # Shapes
+/// `[n, c, h, w]` -> `[n, c, (h + 2 padding - kernel) / stride + 1, (w + 2 padding - kernel) / stride + 1]`
+///
+/// # Errors
+/// If the kernel or the stride is 0, the padding more than half the kernel, or the map smaller than the kernel.
+pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    if kernel == 0 || stride == 0 || 2 * padding > kernel {
+        bail!("max_pool2d cannot have kernel {kernel}, stride {stride} and padding {padding}");
+    }
+    if h.min(w) + 2 * padding < kernel || h == 0 || w == 0 {
+        bail!("max_pool2d with kernel {kernel} and padding {padding} does not fit a map of {h}x{w}");
+    }
+    x.contiguous()?.apply_op1(MaxPool { kernel: (kernel, kernel), stride, padding })
+}
+
+/// Largest element of each channel, its gradient going to the first maximum.
+///
+/// # Shapes
+/// `[n, c, h, w]` -> `[n, c, 1, 1]`
+///
+/// # Errors
+/// If the map is empty.
+pub fn global_max_pool(x: &Tensor) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    if h * w == 0 {
+        bail!("global_max_pool of an empty map");
+    }
+    x.contiguous()?.apply_op1(MaxPool { kernel: (h, w), stride: 1, padding: 0 })
+}
+
+struct MaxPool {
+    kernel: (usize, usize),
+    stride: usize,
+    padding: usize,
+}
+
+/// The part of a window that lies inside the map, along one axis.
+fn window(out: usize, kernel: usize, stride: usize, padding: usize, extent: usize) -> std::ops::Range<usize> {
+    let start = out * stride;
+    start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(extent)
+}
+
+impl MaxPool {
+    fn output(&self, h: usize, w: usize) -> (usize, usize) {
+        let size = |extent: usize, kernel: usize| (extent + 2 * self.padding - kernel) / self.stride + 1;
+        (size(h, self.kernel.0), size(w, self.kernel.1))
+    }
+
+    /// Calls `visit` with each output element's index and the index of the first maximum of its window.
+    fn for_each_maximum<T: Element>(&self, x: &[T], (h, w): (usize, usize), mut visit: impl FnMut(usize, usize)) {
+        let (rows, columns) = self.output(h, w);
+        for oy in 0..rows {
+            let ys = window(oy, self.kernel.0, self.stride, self.padding, h);
+            for ox in 0..columns {
+                let xs = window(ox, self.kernel.1, self.stride, self.padding, w);
+                let mut first = ys.start * w + xs.start;
+                let mut largest = x[first];
+                for iy in ys.clone() {
+                    for (index, &value) in (iy * w..).zip(&x[iy * w..(iy + 1) * w]).take(xs.end).skip(xs.start) {
+                        // A NaN wins, so that it is not hidden.
+                        if value > largest || value != value {
+                            (first, largest) = (index, value);
+                        }
+                    }
+                }
+                visit(oy * columns + ox, first);
+            }
+        }
+    }
+
+    fn gradient<T: Element>(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        let (rows, columns) = self.output(h, w);
+        let dy = dy.contiguous()?;
+        let dx = on_host::<T, 2, _>("max_pool2d", [x, &dy], |[x, dy]| {
+            let mut dx = vec![T::zero(); x.len()];
+            let planes = dx.par_chunks_mut(h * w).zip(x.par_chunks(h * w)).zip(dy.par_chunks(rows * columns));
+            planes.for_each(|((dx, x), dy)| self.for_each_maximum(x, (h, w), |out, index| dx[index] += dy[out]));
+            Ok(dx)
+        })?;
+        Tensor::from_vec(dx, x.shape(), x.device())
+    }
+}
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, h, w) = layout.shape().dims4()?;
+        let (rows, columns) = self.output(h, w);
+        with_element!(storage.dtype(), self.name(), T => {
+            let x = elements::<T>(self.name(), storage, layout)?;
+            let mut y = vec![0.0 as T; n * c * rows * columns];
+            y.par_chunks_mut(rows * columns).zip(x.par_chunks(h * w)).for_each(|(y, x)| {
+                self.for_each_maximum(x, (h, w), |out, index| y[out] = x[index]);
+            });
+            Ok((T::to_cpu_storage_owned(y), Shape::from((n, c, rows, columns))))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        with_element!(x.dtype(), self.name(), T => Ok(Some(self.gradient::<T>(x, dy)?)))
+    }
+}

@@ -1,0 +1,133 @@
+//! Bilinear resize, both corner conventions, with its gradient.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
+use rayon::prelude::*;
+use wseg_core::Corners;
+
+use super::element::{Element, elements, on_host, with_element};
+
+/// Bilinear resize of every channel, without antialiasing.
+///
+/// # Shapes
+/// `[n, c, h', w']` -> `[n, c, h, w]`
+///
+/// # Errors
+/// If either map is empty.
+///
+/// # Reference
+/// PyTorch's `interpolate(mode="bilinear")`; `Corners::Aligned` is its `align_corners=True`.
+pub fn resize(x: &Tensor, h: usize, w: usize, corners: Corners) -> Result<Tensor> {
+    let (_, _, rows, columns) = x.dims4()?;
+    if rows * columns == 0 || h * w == 0 {
+        bail!("resize from {rows}x{columns} to {h}x{w}: an empty map");
+    }
+    if (rows, columns) == (h, w) {
+        return Ok(x.clone());
+    }
+    x.contiguous()?.apply_op1(Resize { from: (rows, columns), to: (h, w), corners })
+}
+
+struct Resize {
+    from: (usize, usize),
+    to: (usize, usize),
+    corners: Corners,
+}
+
+/// Where one output row or column comes from: `(1 - weight) * first + weight * second`.
+#[derive(Clone, Copy)]
+struct Sample<T> {
+    first: usize,
+    second: usize,
+    weight: T,
+}
+
+/// The samples of one axis.
+fn samples<T: Element>(from: usize, to: usize, corners: Corners) -> Vec<Sample<T>> {
+    (0..to)
+        .map(|out| {
+            let position = match corners {
+                Corners::Aligned if to == 1 => 0.0,
+                Corners::Aligned => out as f64 * ((from - 1) as f64 / (to - 1) as f64),
+                Corners::HalfPixel => ((out as f64 + 0.5) * (from as f64 / to as f64) - 0.5).max(0.0),
+            };
+            let first = (position as usize).min(from - 1);
+            Sample { first, second: (first + 1).min(from - 1), weight: T::from_f64((position - first as f64).min(1.0)) }
+        })
+        .collect()
+}
+
+impl Resize {
+    fn forward<T: Element>(&self, x: &[T], planes: usize) -> Vec<T> {
+        let ((rows, columns), (h, w)) = (self.from, self.to);
+        let (vertical, horizontal) = (samples::<T>(rows, h, self.corners), samples::<T>(columns, w, self.corners));
+        let mut y = vec![T::zero(); planes * h * w];
+        y.par_chunks_mut(h * w).zip(x.par_chunks(rows * columns)).for_each_init(
+            || vec![T::zero(); columns],
+            |blended, (y, x)| {
+                for (y, row) in y.chunks_exact_mut(w).zip(&vertical) {
+                    let first = &x[row.first * columns..][..columns];
+                    let second = &x[row.second * columns..][..columns];
+                    for ((blended, &a), &b) in blended.iter_mut().zip(first).zip(second) {
+                        *blended = a + row.weight * (b - a);
+                    }
+                    for (y, column) in y.iter_mut().zip(&horizontal) {
+                        let (a, b) = (blended[column.first], blended[column.second]);
+                        *y = a + column.weight * (b - a);
+                    }
+                }
+            },
+        );
+        y
+    }
+
+    /// The transpose of [`forward`](Self::forward): every output gradient is spread over the pixels it came from.
+    fn backward<T: Element>(&self, dy: &[T], planes: usize) -> Vec<T> {
+        let ((rows, columns), (h, w)) = (self.from, self.to);
+        let (vertical, horizontal) = (samples::<T>(rows, h, self.corners), samples::<T>(columns, w, self.corners));
+        let mut dx = vec![T::zero(); planes * rows * columns];
+        dx.par_chunks_mut(rows * columns).zip(dy.par_chunks(h * w)).for_each_init(
+            || vec![T::zero(); columns],
+            |spread, (dx, dy)| {
+                for (dy, row) in dy.chunks_exact(w).zip(&vertical) {
+                    spread.fill(T::zero());
+                    for (&dy, column) in dy.iter().zip(&horizontal) {
+                        let second = column.weight * dy;
+                        spread[column.first] += dy - second;
+                        spread[column.second] += second;
+                    }
+                    for (dx, &spread) in dx[row.first * columns..][..columns].iter_mut().zip(spread.iter()) {
+                        *dx += (T::one() - row.weight) * spread;
+                    }
+                    for (dx, &spread) in dx[row.second * columns..][..columns].iter_mut().zip(spread.iter()) {
+                        *dx += row.weight * spread;
+                    }
+                }
+            },
+        );
+        dx
+    }
+}
+
+impl CustomOp1 for Resize {
+    fn name(&self) -> &'static str {
+        "resize"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, ..) = layout.shape().dims4()?;
+        with_element!(storage.dtype(), self.name(), T => {
+            let x = elements::<T>(self.name(), storage, layout)?;
+            let y = self.forward(x, n * c);
+            Ok((T::to_cpu_storage_owned(y), Shape::from((n, c, self.to.0, self.to.1))))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (n, c, ..) = x.dims4()?;
+        let dy = dy.contiguous()?;
+        with_element!(x.dtype(), self.name(), T => {
+            let dx = on_host::<T, 1, _>(self.name(), [&dy], |[dy]| Ok(self.backward(dy, n * c)))?;
+            Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+        })
+    }
+}

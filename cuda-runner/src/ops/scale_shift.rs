@@ -1,0 +1,127 @@
+//! Scale and shift of each channel: batch normalisation with statistics that do not change.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
+use rayon::prelude::*;
+
+use super::element::{Element, elements, on_host, with_element};
+
+/// `x * scale + shift`, each channel by its own scale and shift, then ReLU if `relu` (gradient 0 at 0). Frozen or
+/// evaluated batch normalisation, with `scale = gamma / sqrt(variance + eps)` and `shift = beta - mean * scale`.
+///
+/// # Shapes
+/// x `[n, c, h, w]`, scale and shift `[c]` -> `[n, c, h, w]`
+///
+/// # Errors
+/// If the shapes do not match.
+pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, relu: bool) -> Result<Tensor> {
+    let (_, c, ..) = x.dims4()?;
+    if scale.dims() != [c] || shift.dims() != [c] {
+        bail!("scale_shift of {c} channels with scale {:?} and shift {:?}", scale.dims(), shift.dims());
+    }
+    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, ScaleShift { relu })
+}
+
+struct ScaleShift {
+    relu: bool,
+}
+
+impl ScaleShift {
+    fn forward<T: Element>(&self, x: &[T], scale: &[T], shift: &[T], pixels: usize) -> Vec<T> {
+        let mut y = vec![T::zero(); x.len()];
+        if x.is_empty() {
+            return y;
+        }
+        y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(plane, (y, x))| {
+            let (scale, shift) = (scale[plane % scale.len()], shift[plane % shift.len()]);
+            if self.relu {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    let value = x * scale + shift;
+                    *y = if value > T::zero() { value } else { T::zero() };
+                }
+            } else {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * scale + shift);
+            }
+        });
+        y
+    }
+
+    fn backward<T: Element>(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        y: &Tensor,
+        dy: &Tensor,
+        parameters: bool,
+    ) -> Result<[Tensor; 3]> {
+        let (_, channels, h, w) = x.dims4()?;
+        let pixels = (h * w).max(1);
+        let dy = dy.contiguous()?;
+        let (dx, dscale, dshift) = on_host::<T, 4, _>("scale_shift", [x, scale, y, &dy], |[x, scale, y, dy]| {
+            let mut dx = vec![T::zero(); x.len()];
+            let sums: Vec<(f64, f64)> = dx
+                .par_chunks_mut(pixels)
+                .zip(x.par_chunks(pixels).zip(y.par_chunks(pixels)).zip(dy.par_chunks(pixels)))
+                .enumerate()
+                .map(|(plane, (dx, ((x, y), dy)))| {
+                    let scale = scale[plane % channels];
+                    let (mut product, mut plain) = (0.0, 0.0);
+                    for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
+                        let kept = if !self.relu || y > T::zero() { dy } else { T::zero() };
+                        *dx = kept * scale;
+                        if parameters {
+                            product += (kept * x).to_f64();
+                            plain += kept.to_f64();
+                        }
+                    }
+                    (product, plain)
+                })
+                .collect();
+            let (mut dscale, mut dshift) = (vec![0.0; channels], vec![0.0; channels]);
+            for (plane, (product, plain)) in sums.into_iter().enumerate() {
+                dscale[plane % channels] += product;
+                dshift[plane % channels] += plain;
+            }
+            Ok((dx, dscale, dshift))
+        })?;
+        let vector = |values: Vec<f64>| Tensor::from_vec(values, channels, x.device())?.to_dtype(x.dtype());
+        Ok([Tensor::from_vec(dx, x.shape(), x.device())?, vector(dscale)?, vector(dshift)?])
+    }
+}
+
+impl CustomOp3 for ScaleShift {
+    fn name(&self) -> &'static str {
+        "scale_shift"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        scale: &CpuStorage,
+        scale_layout: &Layout,
+        shift: &CpuStorage,
+        shift_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, _, h, w) = x_layout.shape().dims4()?;
+        with_element!(x.dtype(), self.name(), T => {
+            let x = elements::<T>(self.name(), x, x_layout)?;
+            let scale = elements::<T>(self.name(), scale, scale_layout)?;
+            let shift = elements::<T>(self.name(), shift, shift_layout)?;
+            Ok((T::to_cpu_storage_owned(self.forward(x, scale, shift, h * w)), x_layout.shape().clone()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let parameters = scale.track_op() || shift.track_op();
+        let [dx, dscale, dshift] =
+            with_element!(x.dtype(), self.name(), T => self.backward::<T>(x, scale, y, dy, parameters))?;
+        Ok((x.track_op().then_some(dx), scale.track_op().then_some(dscale), shift.track_op().then_some(dshift)))
+    }
+}
