@@ -1,0 +1,132 @@
+//! Prediction: views of one photo, merged.
+
+use candle_core::Tensor;
+use wseg_core::{
+    Tensor as _,
+    activation::sigmoid,
+    merge::{finish_merge, restore_view},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, dense::Dense, model::Model, nn::Pass};
+
+/// How photos are predicted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inference {
+    /// Scales at which a photo is looked at, 1 being its own.
+    pub scales: Vec<f64>,
+    /// Whether the mirrored photo is looked at as well.
+    pub flip: bool,
+    /// A class is present if its confidence in any view exceeds this.
+    pub threshold: f64,
+    /// The power the merged background goes to; above 1, objects grow.
+    pub background_power: f64,
+}
+
+impl Default for Inference {
+    /// The paper's for WideResNet-38.
+    fn default() -> Self {
+        Self { scales: vec![1.0, 0.5, 1.5, 2.0], flip: true, threshold: 0.1, background_power: 3.0 }
+    }
+}
+
+impl Inference {
+    /// Refuses what cannot be predicted with.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the key and its range.
+    pub fn check(&self) -> Result<()> {
+        let bad = |key: &str, range: &str| Err(Error::Config(format!("`{key}` must be {range}")));
+        match self {
+            _ if self.scales.is_empty() || self.scales.len() > 64 => bad("scales", "1 to 64 numbers"),
+            _ if self.scales.iter().any(|s| !(0.05..=16.0).contains(s)) => bad("scales", "numbers from 0.05 to 16"),
+            _ if !(0.0..=1.0).contains(&self.threshold) => bad("threshold", "0 to 1"),
+            _ if !(0.01..=100.0).contains(&self.background_power) => bad("background_power", "0.01 to 100"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The views of one photo so far.
+#[derive(Debug)]
+pub struct Merge<'a> {
+    model: &'a Model,
+    height: usize,
+    width: usize,
+    sum: Option<Dense>,
+    confidence: Option<Dense>,
+    views: usize,
+}
+
+/// What was predicted for one photo.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Merged masks with background `[1, c + 1, h, w]`.
+    pub masks: Dense,
+    /// The most likely channel of each pixel, row-major, 0 = background.
+    pub labels: Vec<u8>,
+    /// Largest `sigmoid(score)` over the views, of each class.
+    pub confidence: Vec<f32>,
+}
+
+impl<'a> Merge<'a> {
+    /// Starts a photo of `height` x `width` pixels.
+    #[must_use]
+    pub const fn new(model: &'a Model, height: usize, width: usize) -> Self {
+        Self { model, height, width, sum: None, confidence: None, views: 0 }
+    }
+
+    /// Adds a view.
+    ///
+    /// # Shapes
+    /// view `[1, 3, h', w']`, normalised, mirrored if `mirrored`
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn add(&mut self, view: &Tensor, mirrored: bool) -> Result<()> {
+        let (_, _, h, w) = view.dims4()?;
+        let classified = self.model.forward(view, &Pass::evaluation())?;
+        let masks = self.model.masks_at(&classified, h, w)?;
+        let masks = restore_view(&masks, self.height, self.width, mirrored)?;
+        let confidence = sigmoid(&classified.scores)?;
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum.add(&masks)?,
+            None => masks,
+        });
+        self.confidence = Some(match self.confidence.take() {
+            Some(best) => best.maximum(&confidence)?,
+            None => confidence,
+        });
+        self.views += 1;
+        Ok(())
+    }
+
+    /// Merges the views. A class is kept if `present` says so, or, without it, if its confidence in any view exceeds
+    /// `threshold`; the background goes to the power `background_power`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there was no view; or if memory runs out.
+    pub fn finish(self, present: Option<&[bool]>, threshold: f64, background_power: f64) -> Result<Prediction> {
+        let (Some(sum), Some(best)) = (self.sum, self.confidence) else {
+            return Err(Error::Config("a prediction needs at least one view".to_owned()));
+        };
+        let confidence: Vec<f32> = best.tensor().flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?;
+        let kept: Vec<f32> = confidence
+            .iter()
+            .enumerate()
+            .map(|(class, &confidence)| match present {
+                Some(present) => present.get(class).copied().unwrap_or(false),
+                None => f64::from(confidence) > threshold,
+            })
+            .map(|kept| if kept { 1.0 } else { 0.0 })
+            .collect();
+        let classes = kept.len();
+        let kept = Tensor::from_vec(kept, (1, classes, 1, 1), sum.tensor().device())?;
+        let kept = Dense::new(kept.to_dtype(sum.tensor().dtype())?)?;
+        let masks = finish_merge(&sum, self.views, &kept, background_power)?;
+        let labels = masks.tensor().argmax(1)?.flatten_all()?.to_dtype(candle_core::DType::U8)?.to_vec1()?;
+        Ok(Prediction { masks, labels, confidence })
+    }
+}

@@ -1,0 +1,103 @@
+//! The description of a network: enough to build it again from a checkpoint.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    backbone::BackboneConfig,
+    infer::Inference,
+    nn::{AsppConfig, HeadConfig},
+};
+
+/// Which of the method's networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// The paper's model.
+    SingleStage,
+    /// The baseline: class activation maps.
+    Cam,
+}
+
+impl std::fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SingleStage => "single-stage",
+            Self::Cam => "cam",
+        })
+    }
+}
+
+/// Layers and widths of a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// The backbone.
+    pub backbone: BackboneConfig,
+    /// The pyramid.
+    pub aspp: AsppConfig,
+    /// Channels of the projected shallow feature.
+    pub skip: usize,
+    /// Channels of the decoder.
+    pub width: usize,
+    /// The stochastic gate's rate.
+    pub psi: f64,
+    /// The head's dropout.
+    pub head: HeadConfig,
+}
+
+impl Architecture {
+    /// The paper's head on a backbone.
+    #[must_use]
+    pub fn paper(backbone: BackboneConfig) -> Self {
+        Self {
+            backbone,
+            aspp: AsppConfig::default(),
+            skip: 48,
+            width: 256,
+            psi: wseg_core::gate::Gate::default().psi,
+            head: HeadConfig::default(),
+        }
+    }
+}
+
+/// A network, described: what a checkpoint says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Single-stage or CAM.
+    pub model: ModelKind,
+    /// Names of the object classes; the background, channel 0 of every mask, is not among them.
+    pub classes: Vec<String>,
+    /// Layers and widths.
+    pub architecture: Architecture,
+    /// How photos are predicted unless asked otherwise.
+    pub inference: Inference,
+}
+
+impl NetworkConfig {
+    /// Refuses what cannot be built.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the key and its range.
+    pub fn check(&self) -> Result<()> {
+        let bad = |key: &str, range: &str| Err(Error::Config(format!("`{key}` must be {range}")));
+        let width = 1..=8192;
+        let rate = 0.0..1.0;
+        let Architecture { backbone, aspp, skip, width: decoder, psi, head } = &self.architecture;
+        match self {
+            _ if self.classes.is_empty() || self.classes.len() > 254 => bad("classes", "1 to 254 names"),
+            _ if !width.contains(decoder) => bad("width", "1 to 8192"),
+            _ if !width.contains(skip) => bad("skip", "1 to 8192"),
+            _ if !width.contains(&aspp.width) => bad("aspp.width", "1 to 8192"),
+            _ if aspp.dilations.iter().any(|d| !(1..=512).contains(d)) => bad("aspp.dilations", "1 to 512"),
+            _ if backbone.widths.iter().any(|w| !width.contains(w)) => bad("backbone.widths", "1 to 8192"),
+            _ if backbone.blocks.iter().any(|b| !(1..=64).contains(b)) => bad("backbone.blocks", "1 to 64"),
+            _ if !rate.contains(psi) => bad("psi", "at least 0 and below 1"),
+            _ if !rate.contains(&aspp.dropout) => bad("aspp.dropout", "at least 0 and below 1"),
+            _ if !rate.contains(&head.first_dropout) => bad("head.first_dropout", "at least 0 and below 1"),
+            _ if !rate.contains(&head.second_dropout) => bad("head.second_dropout", "at least 0 and below 1"),
+            _ => self.inference.check(),
+        }
+    }
+}

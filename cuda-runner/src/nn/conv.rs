@@ -1,0 +1,87 @@
+//! Convolution with its parameters.
+
+use candle_core::{Tensor, Var};
+
+use super::{Init, Kind, Pass, Scope};
+use crate::{Result, ops};
+
+/// Geometry of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvConfig {
+    /// Side of the square kernel.
+    pub kernel: usize,
+    /// Step, in pixels of the input.
+    pub stride: usize,
+    /// Distance of the taps, in pixels of the input.
+    pub dilation: usize,
+    /// Zeros around the input. [`ConvConfig::new`] keeps the size.
+    pub padding: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl ConvConfig {
+    /// A convolution that keeps the map's size, without bias.
+    #[must_use]
+    pub const fn new(kernel: usize) -> Self {
+        Self { kernel, stride: 1, dilation: 1, padding: kernel / 2, bias: false }
+    }
+
+    /// With a step of `stride`.
+    #[must_use]
+    pub const fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// With taps `dilation` apart, padded to keep the size.
+    #[must_use]
+    pub const fn dilation(self, dilation: usize) -> Self {
+        Self { dilation, padding: dilation * (self.kernel / 2), ..self }
+    }
+
+    /// With a bias.
+    #[must_use]
+    pub const fn with_bias(self) -> Self {
+        Self { bias: true, ..self }
+    }
+}
+
+/// A convolution layer.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    weight: Var,
+    bias: Option<Var>,
+    config: ConvConfig,
+    trainable: bool,
+}
+
+impl Conv {
+    /// Creates `weight` (and `bias`) in `scope`.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn new(scope: &Scope, from: usize, to: usize, config: ConvConfig) -> Result<Self> {
+        let shape = (to, from, config.kernel, config.kernel);
+        Ok(Self {
+            weight: scope.parameter("weight", shape, Kind::Weight, Init::HeNormal)?,
+            bias: config.bias.then(|| scope.parameter("bias", to, Kind::Bias, Init::Constant(0.0))).transpose()?,
+            config,
+            trainable: scope.is_trainable(),
+        })
+    }
+
+    /// Convolves.
+    ///
+    /// # Shapes
+    /// x `[n, from, h, w]` -> `[n, to, h', w']`
+    ///
+    /// # Errors
+    /// If the channels do not match or memory runs out.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let weight = pass.value(&self.weight, self.trainable);
+        let bias = self.bias.as_ref().map(|bias| pass.value(bias, self.trainable));
+        let geometry =
+            ops::Conv2d { stride: self.config.stride, padding: self.config.padding, dilation: self.config.dilation };
+        Ok(ops::conv2d(x, &weight, bias.as_ref(), geometry)?)
+    }
+}

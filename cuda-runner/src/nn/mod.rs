@@ -1,0 +1,22 @@
+//! Layers: one file a block.
+//!
+//! A layer is built in a [`Scope`], which names and initialises its parameters in a [`Params`] store, and run with a
+//! [`Pass`], which says whether this is training and draws its random numbers.
+
+mod aspp;
+mod block;
+mod conv;
+mod decoder;
+mod gci;
+mod norm;
+mod params;
+mod pass;
+
+pub use aspp::{Aspp, AsppConfig};
+pub use block::ConvNorm;
+pub use conv::{Conv, ConvConfig};
+pub use decoder::{Decoder, Head, HeadConfig};
+pub use gci::GlobalCue;
+pub use norm::{BatchNorm, NormConfig, Statistics};
+pub use params::{Entry, Init, Kind, Origin, Params, Scope};
+pub use pass::Pass;

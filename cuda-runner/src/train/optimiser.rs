@@ -1,0 +1,98 @@
+//! Stochastic gradient descent with momentum, weight decay and parameter groups, as PyTorch defines it.
+
+use candle_core::{Tensor, Var, backprop::GradStore};
+
+use super::Recipe;
+use crate::{
+    Result,
+    nn::{Entry, Kind, Origin, Params},
+};
+
+/// How a group of parameters is moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Group {
+    /// Multiplies the base rate.
+    pub multiplier: f64,
+    /// Weight decay, added to the gradient as `decay * parameter`.
+    pub decay: f64,
+}
+
+impl Group {
+    /// The group of a parameter: weights decay, biases do not; new layers learn faster than pretrained ones.
+    #[must_use]
+    pub const fn of(entry: &Entry, recipe: &Recipe) -> Self {
+        let [old_weights, old_biases, new_weights, new_biases] = recipe.multipliers;
+        let multiplier = match (entry.origin, entry.kind) {
+            (Origin::Old, Kind::Weight) => old_weights,
+            (Origin::Old, _) => old_biases,
+            (Origin::New, Kind::Weight) => new_weights,
+            (Origin::New, _) => new_biases,
+        };
+        let decay = match entry.kind {
+            Kind::Weight => recipe.weight_decay,
+            Kind::Bias | Kind::Buffer => 0.0,
+        };
+        Self { multiplier, decay }
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    var: Var,
+    group: Group,
+    velocity: Option<Tensor>,
+}
+
+/// `v <- momentum v + (g + decay w)`, `w <- w - rate v`.
+#[derive(Debug)]
+pub struct Sgd {
+    slots: Vec<Slot>,
+    momentum: f64,
+}
+
+impl Sgd {
+    /// An optimiser of the trainable parameters.
+    #[must_use]
+    pub fn new(params: &Params, recipe: &Recipe) -> Self {
+        let slots = params
+            .iter()
+            .filter(|(_, entry)| entry.trainable)
+            .map(|(name, entry)| Slot {
+                name: name.to_owned(),
+                var: entry.var.clone(),
+                group: Group::of(entry, recipe),
+                velocity: None,
+            })
+            .collect();
+        Self { slots, momentum: recipe.momentum }
+    }
+
+    /// Names of the parameters it moves.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|slot| slot.name.as_str())
+    }
+
+    /// Moves every parameter that has a gradient.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
+        for slot in &mut self.slots {
+            let Some(gradient) = gradients.get(slot.var.as_tensor()) else { continue };
+            // Detached throughout: otherwise every step would hang its graph on the last one's.
+            let (gradient, value) = (gradient.detach(), slot.var.as_detached_tensor());
+            let gradient = match slot.group.decay == 0.0 {
+                true => gradient,
+                false => gradient.add(&value.affine(slot.group.decay, 0.0)?)?,
+            };
+            let velocity = match &slot.velocity {
+                Some(velocity) => velocity.affine(self.momentum, 0.0)?.add(&gradient)?,
+                None => gradient,
+            };
+            slot.var.set(&value.sub(&velocity.affine(rate * slot.group.multiplier, 0.0)?)?)?;
+            slot.velocity = Some(velocity);
+        }
+        Ok(())
+    }
+}
