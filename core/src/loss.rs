@@ -56,8 +56,9 @@ fn balanced_cross_entropy<T: Tensor>(logits: &T, pseudo: &T) -> Result<T, T::Err
         true => logits.clone(),
         false => logits.resize(to.h, to.w, Corners::Aligned)?,
     };
-    // Weights first: `pseudo * q` has no gradient, and its zeros fall on every pixel that is not claimed.
-    let weights = pseudo.mul(&class_weights(pseudo)?)?;
+    // Weights first: `pseudo * q` is a constant, and its zeros fall on every pixel that is not claimed.
+    let pseudo = pseudo.detach();
+    let weights = pseudo.mul(&class_weights(&pseudo)?)?;
     weights.mul(&log_softmax(&logits)?)?.sum(Axes::Spatial)?.sum(Axes::Channel)?.affine(-1.0, 0.0)
 }
 
@@ -83,8 +84,9 @@ pub fn segmentation_loss<T: Tensor>(logits: &T, pseudo: &T) -> Result<T, T::Erro
     claimed.mul(&per_sample)?.sum(Axes::Batch)?.div(&divisor)
 }
 
-/// The reference's segmentation loss of each sample: a sample counts only if every labelled class and the
-/// background are claimed somewhere in its pseudo labels. The batch's loss is the plain mean.
+/// The reference's segmentation loss of each sample: a sample counts only if the classes claimed somewhere in its
+/// pseudo labels are the labelled classes and the background, all of them and no others. The batch's loss is the
+/// plain mean.
 ///
 /// # Shapes
 /// logits with background `[n, c + 1, h', w']`, pseudo `[n, c + 1, h, w]`, labels `[n, c, 1, 1]` -> `[n, 1, 1, 1]`
@@ -101,8 +103,8 @@ pub fn gated_segmentation_loss<T: Tensor>(logits: &T, pseudo: &T, labels: &T) ->
     let zero = pseudo.fill(Shape::SCALAR, 0.0)?;
     let present = pseudo.max(Axes::Spatial)?.gt(&zero)?;
     let wanted = crate::activation::with_background(labels, 1.0)?.gt(&zero)?;
-    let missing = wanted.gt(&present)?.max(Axes::Channel)?;
-    per_sample.mul(&missing.affine(-1.0, 1.0)?)
+    let differs = wanted.sub(&present)?.abs()?.max(Axes::Channel)?;
+    per_sample.mul(&differs.affine(-1.0, 1.0)?)
 }
 
 /// Mean of [`gated_segmentation_loss`] over the batch.
