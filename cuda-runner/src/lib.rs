@@ -19,6 +19,8 @@
 //! the step. No operation's result depends on how threads are scheduled. So the same seed and thread count give the
 //! same checkpoint, bit for bit.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod backbone;
 pub mod dense;
 pub mod error;
