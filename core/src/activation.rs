@@ -57,7 +57,10 @@ pub fn relu<T: Tensor>(x: &T) -> Result<T, T::Error> {
     x.maximum(&x.fill(crate::Shape::SCALAR, 0.0)?)
 }
 
-/// `ln(1 + exp(x))` as `max(x, 0) + ln(1 + exp(-|x|))`, finite for any finite x.
+/// `ln(1 + exp(x))` as `r + ln(1 + exp(x - 2 r))` with `r = max(x, 0)`, finite for any finite x.
+///
+/// `x - 2 r` is `-|x|`, written so that the slope at 0 is 1/2 whichever slope a backend gives `max` where its
+/// arguments are equal.
 ///
 /// # Shapes
 /// any, kept
@@ -65,7 +68,9 @@ pub fn relu<T: Tensor>(x: &T) -> Result<T, T::Error> {
 /// # Errors
 /// The backend's.
 pub fn softplus<T: Tensor>(x: &T) -> Result<T, T::Error> {
-    relu(x)?.add(&x.abs()?.affine(-1.0, 0.0)?.exp()?.affine(1.0, 1.0)?.ln()?)
+    let positive = relu(x)?;
+    let decay = x.sub(&positive.affine(2.0, 0.0)?)?.exp()?;
+    positive.add(&decay.affine(1.0, 1.0)?.ln()?)
 }
 
 /// `1 / (1 + exp(-x))` as `exp(-softplus(-x))`: the confidence that a class is present.

@@ -11,6 +11,7 @@ pub mod cam;
 pub mod gate;
 pub mod loss;
 pub mod merge;
+pub mod metric;
 pub mod pamr;
 pub mod pooling;
 pub mod pseudo;

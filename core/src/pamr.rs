@@ -2,9 +2,7 @@
 //!
 //! The neighbour axis is streamed: every formula loops over the offsets and keeps one map, never `P` of them.
 
-use crate::{
-    Axes, Corners, Shape, ShapeError, Tensor,
-};
+use crate::{Axes, Corners, Shape, ShapeError, Tensor};
 
 /// At most this many dilations.
 pub const MAX_DILATIONS: usize = 16;
@@ -38,12 +36,19 @@ pub const RING: [(isize, isize); 8] = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 
 impl Pamr {
     /// Offsets `(dy, dx)` of all neighbours: dilation-major, row-major, centre left out.
     pub fn offsets(&self) -> impl Iterator<Item = (isize, isize)> + '_ {
-        self.dilations.iter().flat_map(|&d| RING.iter().map(move |&(dy, dx)| (dy * d as isize, dx * d as isize)))
+        self.dilations.iter().flat_map(|&dilation| {
+            // A dilation beyond every map reaches its border, as any large one does.
+            let d = isize::try_from(dilation).unwrap_or(isize::MAX);
+            RING.iter().map(move |&(dy, dx)| (dy * d, dx * d))
+        })
     }
 }
 
 /// Standard deviation of each image channel around each pixel: `n - 1` in the denominator, over the 9 positions
 /// (centre included) of every dilation.
+///
+/// Where the image is flat the square root has no slope: on a backend with automatic differentiation, pass a
+/// detached image, as [`Affinity::new`] does.
 ///
 /// # Shapes
 /// image `[n, k, h, w]` -> `[n, k, h, w]`
@@ -58,8 +63,7 @@ pub fn stdev<T: Tensor>(image: &T, pamr: &Pamr) -> Result<T, T::Error> {
     let samples = 9 * centres;
     // Two passes, mean first: the one-pass form loses every digit where the image is nearly flat. Differences
     // from the centre keep the numbers small; the centre's own difference is 0.
-    let zero = image.affine(0.0, 0.0)?;
-    let mut sum = zero.clone();
+    let mut sum = image.fill(image.shape(), 0.0)?;
     for (dy, dx) in pamr.offsets() {
         sum = sum.add(&image.shift(dy, dx)?.sub(image)?)?;
     }
@@ -72,7 +76,7 @@ pub fn stdev<T: Tensor>(image: &T, pamr: &Pamr) -> Result<T, T::Error> {
     squares.affine(1.0 / samples.saturating_sub(1).max(1) as f64, 0.0)?.sqrt()
 }
 
-/// The affinities of an image to its neighbours, one offset at a time.
+/// The affinities of an image to its neighbours, one offset at a time. The image is a guide: no gradient flows to it.
 #[derive(Clone, Debug)]
 pub struct Affinity<T> {
     image: T,
@@ -93,6 +97,7 @@ impl<T: Tensor> Affinity<T> {
     /// # Errors
     /// [`ShapeError`] if `pamr` has no dilation.
     pub fn new(image: &T, pamr: &Pamr) -> Result<Self, T::Error> {
+        let image = &image.detach();
         let shape = image.shape();
         let divisor = stdev(image, pamr)?.affine(pamr.sigma_weight, pamr.epsilon)?;
         let scale = image.fill(Shape::SCALAR, 1.0 / shape.c.max(1) as f64)?.div(&divisor)?;
@@ -104,7 +109,7 @@ impl<T: Tensor> Affinity<T> {
         for (dy, dx) in offsets {
             peak = peak.maximum(&kernel(image, &scale, dy, dx)?)?;
         }
-        let mut total = peak.affine(0.0, 0.0)?;
+        let mut total = peak.fill(peak.shape(), 0.0)?;
         for (dy, dx) in pamr.offsets() {
             total = total.add(&kernel(image, &scale, dy, dx)?.sub(&peak)?.exp()?)?;
         }
@@ -150,7 +155,7 @@ pub fn refine<T: Tensor>(masks: &T, image: &T, pamr: &Pamr) -> Result<T, T::Erro
     };
     let affinity = Affinity::new(image, pamr)?;
     for _ in 0..pamr.iterations {
-        let mut refined = masks.affine(0.0, 0.0)?;
+        let mut refined = masks.fill(masks.shape(), 0.0)?;
         for (dy, dx) in pamr.offsets() {
             refined = refined.add(&affinity.at(dy, dx)?.mul(&masks.shift(dy, dx)?)?)?;
         }

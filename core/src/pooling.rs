@@ -5,9 +5,10 @@ use crate::{Axes, Tensor, activation::with_background, shape::expect};
 /// Constants of the class scores, equations (13) to (16).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pooling {
-    /// `epsilon` of (14): keeps the score of an absent class near 0.
+    /// `epsilon` of (14): keeps the score of an absent class near 0. With 0, the score of a class without any mass
+    /// is NaN: by Lemma 1 it does not exist.
     pub epsilon: f64,
-    /// `p` of (15): how quickly the penalty fades as a mask grows.
+    /// `p` of (15): how quickly the penalty fades as a mask grows; 0 (it does not fade) or at least 1.
     pub p: f64,
     /// `lambda` of (15): bounds the penalty of an empty mask at `ln lambda`.
     pub lambda: f64,
@@ -58,11 +59,16 @@ pub fn ngwp<T: Tensor>(scores: &T, masks: &T, epsilon: f64) -> Result<T, T::Erro
 /// Equations (15) and (16).
 pub fn focal_penalty<T: Tensor>(masks: &T, p: f64, lambda: f64) -> Result<T, T::Error> {
     let shape = masks.shape();
-    let pixels = (shape.h * shape.w) as f64;
+    let pixels = (shape.h * shape.w).max(1) as f64;
     let mean = masks.sum(Axes::Spatial)?.affine(1.0 / pixels, 0.0)?;
+    let penalty = mean.affine(1.0, lambda)?.ln()?;
+    if p == 0.0 {
+        // The factor is 1, but the slope of a power 0 is 0 / 0 where the mask is full.
+        return Ok(penalty);
+    }
     // Rounding may lift the mean of a full mask above 1, where a fractional power has no value.
     let rest = crate::activation::relu(&mean.affine(-1.0, 1.0)?)?;
-    rest.powf(p)?.mul(&mean.affine(1.0, lambda)?.ln()?)
+    rest.powf(p)?.mul(&penalty)
 }
 
 /// Class score: nGWP plus size-focal penalty.

@@ -48,10 +48,8 @@ pub fn pseudo_labels<T: Tensor>(masks: &T, cutoff: &Cutoff) -> Result<T, T::Erro
     let masks = masks.detach();
     let shape = masks.shape();
     let peak = masks.max(Axes::Spatial)?;
-    let share = with_background(
-        &peak.fill(Shape::new(1, shape.c.saturating_sub(1), 1, 1), cutoff.class)?,
-        cutoff.background,
-    )?;
+    let share =
+        with_background(&peak.fill(Shape::new(1, shape.c.saturating_sub(1), 1, 1), cutoff.class)?, cutoff.background)?;
     let threshold = peak.mul(&share)?.maximum(&peak.fill(Shape::SCALAR, cutoff.low)?)?;
     let claims = masks.gt(&threshold)?;
     let contested = claims.sum(Axes::Channel)?.gt(&claims.fill(Shape::SCALAR, 1.0)?)?;

@@ -3,7 +3,8 @@
 use crate::{
     activation,
     cam::{self, Cam},
-    loss, pamr::{self, Pamr},
+    loss,
+    pamr::{self, Pamr},
     pooling::{self, Classification, Pooling},
     pseudo::{self, Cutoff},
     shape::{Axes, Corners, Shape, ShapeError},

@@ -38,6 +38,7 @@ mod table;
 mod tests;
 
 pub use error::ArenaError;
+pub use kernel::{pamr_stored_scratch, pamr_streamed_scratch, pseudo_labels_scratch, segmentation_loss_scratch};
 pub use real::Real;
 pub use table::MAX_BLOCKS;
 

@@ -94,6 +94,15 @@ impl<F: Real> Tap<F> {
     }
 }
 
+/// Columns `taps` of a resized row, between two rows of the map.
+#[inline]
+pub(super) fn resize_row<F: Real>(out: &mut [F], map: &[F], width: usize, row: Tap<F>, taps: &[Tap<F>]) {
+    let (upper, lower) = (&map[row.low * width..][..width], &map[row.high * width..][..width]);
+    for (out, tap) in out.iter_mut().zip(taps) {
+        *out = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+    }
+}
+
 /// Columns whose taps are held at a time.
 const CHUNK: usize = 32;
 
@@ -108,11 +117,8 @@ pub(super) fn resize<F: Real>(out: &mut [F], map: &[F], from: Shape, to: Shape, 
         let taps: [Tap<F>; CHUNK] = core::array::from_fn(|x| Tap::new(first + x, from.w, to.w, corners));
         for (out, plane) in out.chunks_exact_mut(to.h * to.w).zip(map.chunks_exact(from.h * from.w)) {
             for (y, out) in out.chunks_exact_mut(to.w).enumerate() {
-                let row = Tap::<F>::new(y, from.h, to.h, corners);
-                let (upper, lower) = (&plane[row.low * from.w..][..from.w], &plane[row.high * from.w..][..from.w]);
-                for (out, tap) in out[first..first + columns].iter_mut().zip(&taps) {
-                    *out = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
-                }
+                let row = Tap::new(y, from.h, to.h, corners);
+                resize_row(&mut out[first..][..columns], plane, from.w, row, &taps);
             }
         }
     }
