@@ -1,0 +1,159 @@
+//! Every golden file of the repository, on every backend.
+
+mod common;
+
+use std::{path::Path, sync::LazyLock};
+
+use common::{fixture, fixtures};
+use safetensors::{Dtype, SafeTensors};
+use wseg_tests::{
+    bench::naive::NaiveBench,
+    case,
+    golden::Golden,
+    verify::{Backend, Backends, Row, Verdict, verify, verify_golden},
+};
+
+/// Every fixture on every backend; two tests look at it.
+static ROWS: LazyLock<Vec<Row>> =
+    LazyLock::new(|| verify(&[common::fixture_folder()], Backends::All).expect("the fixtures are readable"));
+
+#[test]
+fn every_fixture_is_ok_on_every_backend() {
+    for row in ROWS.iter() {
+        assert_eq!(row.verdict, Verdict::Ok, "{} on {:?}", row.file.display(), row.backend);
+    }
+    let tensor_files = fixtures().len() - 1;
+    assert_eq!(ROWS.len(), 4 * tensor_files + 1, "four backends a file, and `metrics` once");
+    assert!(ROWS.iter().any(|row| row.backend == Some(Backend::Slices)));
+}
+
+#[test]
+fn candle_checks_every_output_and_the_arena_all_but_gradients() {
+    for row in ROWS.iter() {
+        let gradients_only = row.not_applicable.iter().all(|output| output.starts_with("grad_"));
+        let expected = match row.backend {
+            Some(Backend::ArenaF32 | Backend::ArenaF64) => gradients_only,
+            _ => row.not_applicable.is_empty(),
+        };
+        assert!(expected, "{} on {:?} leaves out {:?}", row.file.display(), row.backend, row.not_applicable);
+    }
+}
+
+/// If a case fails here as well as on a backend, the definition is wrong. The largest files are left to the
+/// backends: they hold nothing new and the naive loops are slow.
+#[test]
+fn the_definitions_alone_agree_with_the_fixtures() {
+    const SMALL: usize = 800_000;
+    for file in fixtures() {
+        let golden = Golden::read(&file).expect("a fixture");
+        if case::is_tensor_op(golden.op()) && golden.data_bytes() < SMALL {
+            let report = case::run(&NaiveBench, &golden).expect("a case that runs");
+            assert!(report.complaints.is_empty(), "{}: {:?}", file.display(), report.complaints);
+        }
+    }
+}
+
+/// The file's bytes with the middle element of one array moved by a thousandth of the array's largest value.
+fn with_wrong_value(bytes: &[u8], array: &str) -> Vec<u8> {
+    let (header, metadata) = SafeTensors::read_metadata(bytes).expect("a fixture");
+    let info = metadata.info(array).expect("an array of the fixture");
+    let (start, end) = (8 + header + info.data_offsets.0, 8 + header + info.data_offsets.1);
+    let mut wrong = bytes.to_vec();
+    let data = &mut wrong[start..end];
+    match info.dtype {
+        Dtype::U8 => {
+            let middle = data.len() / 2;
+            data[middle] ^= 1;
+        }
+        Dtype::F64 => {
+            let (values, _) = data.as_chunks_mut::<8>();
+            let largest = values.iter().map(|value| f64::from_le_bytes(*value).abs()).fold(0.0, f64::max);
+            let middle = values.len() / 2;
+            values[middle] = (f64::from_le_bytes(values[middle]) + 1e-3 * largest).to_le_bytes();
+        }
+        other => panic!("{array} is {other:?}"),
+    }
+    wrong
+}
+
+#[test]
+fn a_wrong_expected_value_fails_on_every_backend() {
+    const SMALL: usize = 130_000;
+    let mut tried = 0;
+    for file in fixtures() {
+        let bytes = std::fs::read(&file).expect("a fixture");
+        if bytes.len() > SMALL {
+            continue;
+        }
+        for output in Golden::read(&file).expect("a fixture").outputs() {
+            let wrong = with_wrong_value(&bytes, &format!("out.{output}"));
+            let golden = Golden::from_bytes(&file, wrong).expect("still a golden file");
+            for row in verify_golden(&golden, Backends::All) {
+                let caught = row.failed() || row.not_applicable.contains(&output);
+                assert!(caught, "{} on {:?}: a wrong `{output}` went unnoticed", file.display(), row.backend);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "only {tried} wrong values tried");
+}
+
+#[test]
+fn a_wrong_value_is_reported_with_its_output_and_size() {
+    let file = fixture("stochastic_gate");
+    let wrong = with_wrong_value(&std::fs::read(&file).expect("a fixture"), "out.train");
+    let golden = Golden::from_bytes(&file, wrong).expect("still a golden file");
+    let rows = verify_golden(&golden, Backends::Candle);
+    let Verdict::Fail(reason) = &rows[0].verdict else { panic!("{:?}", rows[0]) };
+    assert!(reason.contains("`train` (definition)") && reason.contains("allowed 1e-5"), "{reason}");
+    let relative = rows[0].relative_error.expect("compared");
+    assert!((relative - 1e-3).abs() < 2e-5, "{relative}");
+}
+
+#[test]
+fn a_file_whose_op_is_not_implemented_fails_and_says_so() {
+    let golden = rewritten("stochastic_gate", "stochastic_gate", "perfectly_new_op");
+    let rows = verify_golden(&golden, Backends::All);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].verdict, Verdict::Fail("op `perfectly_new_op` is not implemented".to_owned()));
+}
+
+#[test]
+fn an_output_that_no_check_knows_fails() {
+    let golden = rewritten("stochastic_gate", "out.train", "out.tr_in");
+    for row in verify_golden(&golden, Backends::All) {
+        let Verdict::Fail(reason) = row.verdict else { panic!("{row:?}") };
+        assert!(reason.contains("`tr_in` is not known"), "{reason}");
+    }
+}
+
+#[test]
+fn counting_is_not_meant_for_candle() {
+    let rows = verify(&[fixture("metrics")], Backends::Candle).expect("a fixture");
+    assert!(rows.iter().all(|row| matches!(row.verdict, Verdict::Skipped(_))), "{rows:?}");
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_named() {
+    let error = verify(&["nowhere/at/all".into()], Backends::All).expect_err("no such path").to_string();
+    assert!(error.starts_with("nowhere/at/all: cannot be read: "), "{error}");
+}
+
+#[test]
+fn a_folder_without_golden_files_is_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let error = verify(&[folder], Backends::All).expect_err("only sources in there").to_string();
+    assert!(error.ends_with("holds no .safetensors file"), "{error}");
+}
+
+/// A fixture with one text of its header replaced by another; the header's length follows.
+fn rewritten(name: &str, from: &str, to: &str) -> Golden {
+    let file = fixture(name);
+    let bytes = std::fs::read(&file).expect("a fixture");
+    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length) as usize).expect("a header");
+    let header = std::str::from_utf8(&bytes[8..8 + length]).expect("a text header").replace(from, to);
+    let mut changed = (header.len() as u64).to_le_bytes().to_vec();
+    changed.extend(header.as_bytes());
+    changed.extend(&bytes[8 + length..]);
+    Golden::from_bytes(&file, changed).expect("still a golden file")
+}
