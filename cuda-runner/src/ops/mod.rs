@@ -12,9 +12,11 @@ mod batch_norm;
 mod conv2d;
 mod dropout;
 mod element;
+mod lanes;
 mod pool;
 mod resize;
 mod scale_shift;
+mod scratch;
 mod shift;
 
 pub use activation::relu;
