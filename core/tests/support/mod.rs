@@ -1,9 +1,8 @@
 //! What the tests of core share: random data, comparison, and a tensor that carries a derivative.
 #![allow(dead_code)] // Every test binary uses its own part.
 
-mod dual;
+pub(crate) mod dual;
 
-pub(crate) use dual::Dual;
 use wseg_core::{
     Shape, Tensor,
     arena::{Arena, ArenaTensor, Real},

@@ -249,7 +249,7 @@ impl<F: Real> ArenaTensor<'_, '_, F> {
                 }
                 // Two buffers take turns; the result is to end in `out`.
                 let (mut source, mut target) =
-                    if pamr.iterations % 2 == 0 { (out, &mut *other) } else { (&mut *other, out) };
+                    if pamr.iterations.is_multiple_of(2) { (out, &mut *other) } else { (&mut *other, out) };
                 let one = |shape: Shape| Shape { n: 1, ..shape };
                 resize(source, masks, one(from), one(shape), Corners::Aligned);
                 for _ in 0..pamr.iterations {
