@@ -9,6 +9,25 @@
 //! and several shared ones. A kernel's scratch memory is the tail of its result's block and goes back when it ends;
 //! every kernel states the amount in a function beside it.
 //!
+//! # Memory
+//!
+//! Beside the inputs, in planes of `h w` elements for `c` channels of logits, scores or masks and `k` of an image:
+//!
+//! | | definition | kernel: result and scratch |
+//! |---|---|---|
+//! | softmax | `2c + 1` | `c` |
+//! | log_softmax | `3c + 2` | `c` |
+//! | classify | `3c + 4` | `c + 1` and a score a class |
+//! | segmentation_loss | `4c + 2` (a map more if it resizes) | 1 element and [`segmentation_loss_scratch`] |
+//! | pamr | `5c + 10` for `k = 3` (a map more if it resizes) | `c` and [`pamr_streamed_scratch`] or [`pamr_stored_scratch`] |
+//! | pseudo_labels | `2c + 2` | `c` and [`pseudo_labels_scratch`] |
+//! | cam_masks | `3c + 2` | `c + 1` |
+//!
+//! Definitions count one sample of a batch and grow with it; a few values a channel come on top. Kernels need their
+//! scratch once, whatever the batch.
+//!
+//! # Example
+//!
 //! ```
 //! use wseg_core::{Axes, Shape, Tensor, arena::Arena};
 //!
