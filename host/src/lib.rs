@@ -3,5 +3,9 @@
 //! x
 
 pub mod error;
+pub mod files;
+pub mod palette;
+pub mod picture;
+pub mod synth;
 
 pub use error::{Error, Result};
