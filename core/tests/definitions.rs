@@ -4,7 +4,7 @@ mod support;
 
 use support::{assert_close, values, with_arena};
 use wseg_core::{
-    Corners, Shape, Tensor,
+    Corners, Kernels, Shape, Tensor,
     activation::{log_softmax, relu, sigmoid, softmax, softplus, with_background},
     cam::{Cam, cam_masks},
     gate::{Gate, deterministic_gate, gci, stochastic_gate},
@@ -179,6 +179,7 @@ fn pseudo_labels_are_strict_and_uncontested() {
         // Claimed by the background, at the threshold only, contested, claimed by the object.
         let expected = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
         assert_eq!(values(&pseudo_labels(&masks, &cutoff).unwrap()), expected);
+        assert_eq!(values(&masks.pseudo_labels(&cutoff).unwrap()), expected);
     });
 }
 
