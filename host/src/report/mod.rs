@@ -1,0 +1,6 @@
+//! Results for people: tables, overlays, picture sheets.
+
+pub mod overlay;
+pub mod sheet;
+pub mod table;
+mod text;
