@@ -41,10 +41,14 @@ pub fn picture(settings: &Synth, split: Split, number: usize) -> Picture {
         scene.lay(&piece);
     }
     let wanted = rng.random_range(1..=3);
+    // The first object's kind goes round, so that no class is rare in any split; of the others most are of new kinds.
+    let mut kind = number % settings.classes;
     for index in 0..wanted {
-        // The first object's kind goes round, so that every class is as frequent in every split; the others are free.
-        let kind = if index == 0 { number % settings.classes } else { rng.random_range(0..settings.classes) };
         scene.place(kind, wanted, &mut rng);
+        let again = index > 0 && rng.random_bool(0.2);
+        if !again && settings.classes > 1 {
+            kind = (kind + rng.random_range(1..settings.classes)) % settings.classes;
+        }
     }
     Picture { photo: scene.photograph(&mut rng), mask: scene.mask() }
 }
@@ -78,9 +82,9 @@ impl Scene {
         let side = self.size as f32;
         let parts = figure::parts(shape, rng);
         let (low, high) = match crowd {
-            1 => (0.17, 0.32),
-            2 => (0.14, 0.26),
-            _ => (0.12, 0.22),
+            1 => (0.19, 0.35),
+            2 => (0.16, 0.29),
+            _ => (0.14, 0.24),
         };
         for _ in 0..ATTEMPTS {
             let at = [rng.random_range(0.08..=0.92) * side, rng.random_range(0.08..=0.92) * side];
