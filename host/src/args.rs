@@ -1,0 +1,422 @@
+//! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::synth::Synth;
+
+/// Semantic segmentation from image-level labels.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wseg",
+    version,
+    about = "Segment photos, learning from nothing but which classes each photo shows.",
+    long_about = "Segment photos, learning from nothing but which classes each photo shows.\n\n\
+        Single-Stage Semantic Segmentation from Image Labels (Araslanov & Roth, CVPR 2020): one network, \
+        one training, no pixel ever annotated.",
+    after_help = "Start with:\n  wseg demo\n\nExit codes: 0 done, 1 the work or a check failed, 2 the input cannot be used.",
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// No progress and no remarks: results and errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Colours in the output; `auto` means on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    pub color: ColorWhen,
+}
+
+/// When to colour the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a synthetic data set with exact masks, in VOC layout.
+    Synth(SynthArgs),
+    /// Train a network from image labels.
+    Train(TrainArgs),
+    /// Segment photos with a trained network.
+    Predict(PredictArgs),
+    /// Compare predicted masks with true ones: IoU, precision, recall.
+    Eval(EvalArgs),
+    /// Run golden files through the backends and compare the numbers.
+    Verify(VerifyArgs),
+    /// Make data, train the baseline and the method, compare them, and leave a picture sheet.
+    Demo(DemoArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `wseg synth`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  wseg synth --out shapes\n  wseg synth --out small --images 100 --val 20 --classes 3 --size 64 --seed 7"
+)]
+pub struct SynthArgs {
+    /// Folder to make; a set of the same numbers that is there already is kept.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Photos of the training split.
+    #[arg(long, value_name = "N", default_value_t = Synth::default().images)]
+    pub images: usize,
+    /// Photos of the validation split.
+    #[arg(long, value_name = "N", default_value_t = Synth::default().val)]
+    pub val: usize,
+    /// Kinds of objects, without the background.
+    #[arg(long, value_name = "K", default_value_t = Synth::default().classes)]
+    pub classes: usize,
+    /// Width and height of a photo in pixels.
+    #[arg(long, value_name = "S", default_value_t = Synth::default().size)]
+    pub size: usize,
+    /// Seed: the same seed makes the same files.
+    #[arg(long, value_name = "S", default_value_t = Synth::default().seed)]
+    pub seed: u64,
+}
+
+/// Which network is trained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ModelKind {
+    /// The paper's network: segments while it learns to classify.
+    #[default]
+    SingleStage,
+    /// The baseline: class activation maps of a classifier.
+    Cam,
+}
+
+/// `wseg train`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    long_about = "Train a network from image labels.\n\n\
+        Only the photos and their image labels (which classes a photo shows) are used for learning. The labels come from \
+        DIR/labels.csv; if there is no such file, they are derived from the training split's masks, and those masks are \
+        read for nothing else. Masks of the validation split are used for reporting only, never for learning.",
+    after_help = "DIR in VOC layout:\n  \
+        JPEGImages/NAME.jpg                      the photos\n  \
+        ImageSets/Segmentation/{train,val}.txt   one NAME a line; val may be missing\n  \
+        classes.txt                              one class a line, line 1 is `background`\n  \
+        labels.csv                               optional: NAME,CLASS;CLASS a line\n  \
+        SegmentationClass/NAME.png               optional with labels.csv: masks, 255 is ignored\n\n\
+        Examples:\n  wseg train --data shapes --preset small --out runs/shapes\n  \
+        wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1"
+)]
+pub struct TrainArgs {
+    /// Data set in VOC layout (see below).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data: PathBuf,
+    /// Network and recipe to start from.
+    #[arg(long, value_name = "NAME", default_value = "small")]
+    pub preset: String,
+    /// Folder for checkpoints and logs; it must not hold anything yet.
+    #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Which network is trained.
+    #[arg(long, value_name = "MODEL", value_enum, default_value_t)]
+    pub model: ModelKind,
+    /// Passes over the training split [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Photos in a step [default: the preset's].
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Width and height of the crops a step sees, in pixels [default: the preset's].
+    #[arg(long, value_name = "PIXELS")]
+    pub crop: Option<usize>,
+    /// Base learning rate [default: the preset's].
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f64>,
+    /// Seed: the same seed and number of threads give the same checkpoint, bit for bit.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Threads to use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = thread_count)]
+    pub threads: Option<usize>,
+    /// Change one value of the preset; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<KeyValue>,
+    /// Print the progress as JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Replace a run that is in the folder already.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// What `predict` leaves for each photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Artifact {
+    /// Palettised PNG with a class number a pixel, at the photo's size.
+    Masks,
+    /// The photo with the classes' colours over it.
+    Overlay,
+}
+
+/// `wseg predict`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    long_about = "Segment photos with a trained network. Photos of any size; no ground truth is needed.\n\n\
+        Which classes a photo shows is judged by the network. With --labels it is told (the paper's \"clean\" mode): \
+        classes the photo does not show are then left out of its mask.",
+    after_help = "Examples:\n  wseg predict --checkpoint runs/shapes/best.safetensors --images holiday.jpg --out masks\n  \
+        wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks\n  \
+        wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks"
+)]
+pub struct PredictArgs {
+    /// Checkpoint of `wseg train`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub checkpoint: PathBuf,
+    /// Photos: a file, a folder, or a .txt list with a path or a name a line; may be given several times.
+    #[arg(long, value_name = "FILE|DIR|LIST", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub images: Vec<PathBuf>,
+    /// Folder for the masks; made if it is not there.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Scales at which a photo is looked at, 1 being its own [default: the checkpoint's].
+    #[arg(long, value_name = "S,S,..", value_delimiter = ',', value_parser = scale)]
+    pub scales: Option<Vec<f64>>,
+    /// Look at the mirrored photo as well [default: the checkpoint's].
+    #[arg(long, overrides_with = "no_flip")]
+    flip: bool,
+    /// Do not look at the mirrored photo.
+    #[arg(long, overrides_with = "flip")]
+    no_flip: bool,
+    /// The classes each photo shows: a labels.csv (NAME,CLASS;CLASS a line) or a folder of masks NAME.png.
+    #[arg(long, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
+    pub labels: Option<PathBuf>,
+    /// Power on the background's probability; above 1 objects grow [default: the checkpoint's].
+    #[arg(long, value_name = "POWER", value_parser = positive)]
+    pub background_power: Option<f64>,
+    /// A class is judged present above this score, 0 to 1 [default: the checkpoint's].
+    #[arg(long, value_name = "SCORE", value_parser = fraction, conflicts_with = "labels")]
+    pub threshold: Option<f64>,
+    /// What to leave for each photo.
+    #[arg(long, value_name = "WHAT,..", value_enum, value_delimiter = ',', default_value = "masks,overlay")]
+    pub save: Vec<Artifact>,
+    /// Threads to use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = thread_count)]
+    pub threads: Option<usize>,
+    /// Print what was found as JSON, one object a photo.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl PredictArgs {
+    /// Whether to look at the mirrored photo; `None` leaves it to the checkpoint.
+    #[must_use]
+    pub fn flip(&self) -> Option<bool> {
+        match (self.flip, self.no_flip) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// `wseg eval`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    long_about = "Compare predicted masks with true ones: IoU, precision and recall of every class, their means, \
+        pixel accuracy.\n\n\
+        Pixels whose true value is 255 are ignored. A prediction that is missing, of another size or unreadable is an \
+        error that names the file; there are no numbers over a part of the masks.",
+    after_help = "Examples:\n  wseg eval --pred masks --gt shapes/SegmentationClass --list shapes/ImageSets/Segmentation/val.txt\n  \
+        wseg eval --pred masks --gt truth --classes classes.txt --json"
+)]
+pub struct EvalArgs {
+    /// Folder of predicted masks, NAME.png.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub pred: PathBuf,
+    /// Folder of true masks, NAME.png.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub gt: PathBuf,
+    /// The names to compare, one a line [default: every mask in --gt].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub list: Option<PathBuf>,
+    /// Class names, one a line, line 1 is `background` [default: classes.txt in --gt or beside it].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub classes: Option<PathBuf>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The backends that `verify` runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum BackendChoice {
+    /// The core's own, in f32 and f64.
+    Arena,
+    /// Candle on the CPU.
+    Candle,
+    /// Each of them.
+    #[default]
+    All,
+}
+
+/// `wseg verify`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    long_about = "Run golden files (inputs and expected outputs of one operation) through the backends and compare the \
+        numbers.\n\nOne line a file and backend: the operation, the largest absolute and relative error, the tolerance, \
+        ok or FAIL. A file whose operation is not implemented is a FAIL.",
+    after_help = "Examples:\n  wseg verify fixtures\n  wseg verify --backend arena fixtures/pamr_voc.safetensors"
+)]
+pub struct VerifyArgs {
+    /// Which backends to run.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub backend: BackendChoice,
+    /// Golden files (.safetensors), or folders of them.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wseg demo`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    long_about = "Make a synthetic data set, train the CAM baseline and the single-stage network on its image labels, \
+        predict the validation split, evaluate both, and leave a picture sheet and a table.",
+    after_help = "Examples:\n  wseg demo\n  wseg demo --out /tmp/demo --seed 3"
+)]
+pub struct DemoArgs {
+    /// Folder for everything the demo makes; an earlier demo in it is replaced.
+    #[arg(long, value_name = "DIR", default_value = "out/demo", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Seed of the data and of both trainings.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// A few steps on a few photos: shows that everything runs, the numbers mean nothing.
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads to use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = thread_count)]
+    pub threads: Option<usize>,
+    /// Print the table as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wseg completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  wseg completions bash > ~/.local/share/bash-completion/completions/wseg\n  \
+        wseg completions fish > ~/.config/fish/completions/wseg.fish")]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// One `KEY=VALUE` of `--set`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValue {
+    /// What is set.
+    pub key: String,
+    /// To what, as written.
+    pub value: String,
+}
+
+impl FromStr for KeyValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() || value.is_empty() {
+            return Err("write it as KEY=VALUE, neither of them empty".into());
+        }
+        Ok(Self { key: key.into(), value: value.into() })
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| "not a number".into())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text).and_then(|value| if value > 0.0 { Ok(value) } else { Err("must be more than 0".into()) })
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    number(text).and_then(|value| {
+        if (0.05..=16.0).contains(&value) { Ok(value) } else { Err("a scale is between 0.05 and 16".into()) }
+    })
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    number(text)
+        .and_then(|value| if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must be between 0 and 1".into()) })
+}
+
+fn thread_count(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err("a whole number from 1 to 1024".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_needs_a_key_and_a_value() {
+        let setting: KeyValue = "pamr.iterations = 5".parse().unwrap();
+        assert_eq!((setting.key.as_str(), setting.value.as_str()), ("pamr.iterations", "5"));
+        assert_eq!("a=b=c".parse::<KeyValue>().unwrap().value, "b=c");
+        for bad in ["rate", "=1", "rate=", " = "] {
+            assert!(bad.parse::<KeyValue>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_flip_and_no_flip_counts() {
+        let flip = |flags: &[&str]| {
+            let line = ["wseg", "predict", "--checkpoint", "c", "--images", "i", "--out", "o"];
+            match Cli::try_parse_from(line.iter().chain(flags)).unwrap().command {
+                Command::Predict(args) => args.flip(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(flip(&[]), None);
+        assert_eq!(flip(&["--flip"]), Some(true));
+        assert_eq!(flip(&["--flip", "--no-flip"]), Some(false));
+        assert_eq!(flip(&["--no-flip", "--flip"]), Some(true));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert!(scale("0").is_err() && scale("nan").is_err() && scale("1.5").is_ok());
+        assert!(positive("0").is_err() && positive("inf").is_err() && positive("3").is_ok());
+        assert!(fraction("1.01").is_err() && fraction("0.3").is_ok());
+        assert!(thread_count("0").is_err() && thread_count("2").is_ok());
+    }
+}
