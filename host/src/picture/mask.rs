@@ -42,7 +42,7 @@ pub fn read_mask(path: &Path) -> Result<LabelMap> {
     decode_mask(path, &read_bytes(path)?)
 }
 
-fn decode_mask(path: &Path, bytes: &[u8]) -> Result<LabelMap> {
+pub(super) fn decode_mask(path: &Path, bytes: &[u8]) -> Result<LabelMap> {
     if !bytes.starts_with(PNG_SIGNATURE) {
         return Err(Error::input(path, "is not a PNG; masks are palettised PNG files, as lossy formats blur labels"));
     }

@@ -6,6 +6,8 @@
 mod jpeg;
 mod mask;
 mod photo;
+#[cfg(test)]
+mod tests;
 
 pub use mask::{LabelMap, encode_mask, read_mask, write_mask};
 pub use photo::{encode_photo, read_photo, write_photo};

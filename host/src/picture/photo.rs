@@ -26,7 +26,7 @@ pub fn read_photo(path: &Path) -> Result<RgbImage> {
     decode_photo(path, &read_bytes(path)?)
 }
 
-fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
+pub(super) fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
     let format = if bytes.starts_with(PNG_SIGNATURE) {
         ImageFormat::Png
     } else if bytes.starts_with(b"\xff\xd8") {

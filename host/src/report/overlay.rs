@@ -107,7 +107,7 @@ fn draw_swatch(page: &mut RgbImage, label: u8, (x, y): (u32, u32), side: u32, sc
     for row in scale..side - scale {
         for column in scale..side - scale {
             let colour = match label {
-                palette::VOID if (row + column) / (2 * scale) % 2 == 0 => [255; 3],
+                palette::VOID if ((row + column) / (2 * scale)).is_multiple_of(2) => [255; 3],
                 palette::VOID => [190; 3],
                 label => palette::colour(label),
             };

@@ -127,6 +127,9 @@ pub(super) fn draw(parts: &[Part], pose: Pose, light: Point) -> Layer {
 
 /// Lit colour of the topmost part at a point of the figure, if there is one.
 fn seen_at(parts: &[Part], p: Point, light: Point) -> Option<Rgb> {
+    if dot(p, p) > REACH * REACH {
+        return None;
+    }
     let (part, depth) = parts.iter().map(|part| (part, -part.form.distance(p))).find(|&(_, depth)| depth > 0.0)?;
     // The surface falls off towards the part's edge, so there it faces outwards, against the gradient of the depth.
     let step = 0.01;

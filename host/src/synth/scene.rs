@@ -86,9 +86,13 @@ impl Scene {
             2 => (0.16, 0.29),
             _ => (0.14, 0.24),
         };
-        for _ in 0..ATTEMPTS {
-            let at = [rng.random_range(0.08..=0.92) * side, rng.random_range(0.08..=0.92) * side];
-            let radius = rng.random_range(low..=high) * side;
+        for attempt in 1..=ATTEMPTS {
+            let mut at = [rng.random_range(0.08..=0.92) * side, rng.random_range(0.08..=0.92) * side];
+            let mut radius = rng.random_range(low..=high) * side;
+            if attempt == ATTEMPTS && self.placed.is_empty() {
+                // No picture is without an object: in the middle and large, the first one always fits.
+                (at, radius) = ([0.5 * side, 0.5 * side], high * side);
+            }
             let layer = draw(&parts, Pose::random(at, radius, shape.tilt(), rng), self.light);
             if self.fits(&layer) {
                 self.cast_shadow(&layer, radius);
