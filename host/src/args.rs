@@ -1,10 +1,15 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
-use std::{path::PathBuf, str::FromStr};
+mod value;
+
+pub use value::KeyValue;
+
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::synth::Synth;
+use value::{fraction, positive, scale, thread_count};
 
 /// Semantic segmentation from image-level labels.
 #[derive(Debug, Parser)]
@@ -328,54 +333,6 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// One `KEY=VALUE` of `--set`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyValue {
-    /// What is set.
-    pub key: String,
-    /// To what, as written.
-    pub value: String,
-}
-
-impl FromStr for KeyValue {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
-        let (key, value) = (key.trim(), value.trim());
-        if key.is_empty() || value.is_empty() {
-            return Err("write it as KEY=VALUE, neither of them empty".into());
-        }
-        Ok(Self { key: key.into(), value: value.into() })
-    }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| "not a number".into())
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    number(text).and_then(|value| if value > 0.0 { Ok(value) } else { Err("must be more than 0".into()) })
-}
-
-fn scale(text: &str) -> Result<f64, String> {
-    number(text).and_then(|value| {
-        if (0.05..=16.0).contains(&value) { Ok(value) } else { Err("a scale is between 0.05 and 16".into()) }
-    })
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    number(text)
-        .and_then(|value| if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must be between 0 and 1".into()) })
-}
-
-fn thread_count(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(count @ 1..=1024) => Ok(count),
-        _ => Err("a whole number from 1 to 1024".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -385,16 +342,6 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_setting_needs_a_key_and_a_value() {
-        let setting: KeyValue = "pamr.iterations = 5".parse().unwrap();
-        assert_eq!((setting.key.as_str(), setting.value.as_str()), ("pamr.iterations", "5"));
-        assert_eq!("a=b=c".parse::<KeyValue>().unwrap().value, "b=c");
-        for bad in ["rate", "=1", "rate=", " = "] {
-            assert!(bad.parse::<KeyValue>().is_err(), "{bad:?}");
-        }
     }
 
     #[test]
@@ -410,13 +357,5 @@ mod tests {
         assert_eq!(flip(&["--flip"]), Some(true));
         assert_eq!(flip(&["--flip", "--no-flip"]), Some(false));
         assert_eq!(flip(&["--no-flip", "--flip"]), Some(true));
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        assert!(scale("0").is_err() && scale("nan").is_err() && scale("1.5").is_ok());
-        assert!(positive("0").is_err() && positive("inf").is_err() && positive("3").is_ok());
-        assert!(fraction("1.01").is_err() && fraction("0.3").is_ok());
-        assert!(thread_count("0").is_err() && thread_count("2").is_ok());
     }
 }

@@ -1,11 +1,40 @@
-//! The command line of wseg, as a library.
+//! The command line of wseg, as a library: data sets, pictures, metrics, reports.
 //!
-//! x
+//! # Rooms
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | the command line, as clap reads it |
+//! | [`command`] | the commands, one file each |
+//! | [`console`] | the one place that prints |
+//! | [`data`] | data sets as people have them, augmentation, the loader |
+//! | [`picture`] | photos and masks as files |
+//! | [`palette`] | the Pascal VOC colours |
+//! | [`files`] | atomic writes |
+//! | [`synth`] | the synthetic data set |
+//! | [`settings`] | presets and `--set` |
+//! | [`training`] | a training run in a folder |
+//! | [`predictor`] | a trained network applied to photos |
+//! | [`metrics`] | masks compared with the truth |
+//! | [`report`] | tables, overlays, picture sheets |
+//! | [`error`] | what a person is told when something goes wrong |
+//!
+//! Formulas are in `wseg-core`, layers and loops in `wseg-cuda-runner`.
 
+#![warn(clippy::unwrap_used)]
+
+pub mod args;
+pub mod command;
+pub mod console;
+pub mod data;
 pub mod error;
 pub mod files;
+pub mod metrics;
 pub mod palette;
 pub mod picture;
+pub mod predictor;
+pub mod report;
+pub mod settings;
 pub mod synth;
+pub mod training;
 
 pub use error::{Error, Result};

@@ -156,8 +156,8 @@ fn settings_out_of_range_are_refused() {
 fn classes_are_balanced_and_tied_to_no_place() {
     let settings = Synth { size: 48, ..Synth::default() };
     let count = 180;
-    let mut pictures_with = vec![0; 7];
-    let mut places = vec![(0.0, 0.0, 0.0); 7];
+    let mut pictures_with = [0; 7];
+    let mut places = [(0.0, 0.0, 0.0); 7];
     let mut together = 0;
     let (mut objects, mut void) = (0, 0);
     for number in 0..count {
