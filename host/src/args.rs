@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
+mod help;
 mod value;
 
 pub use value::KeyValue;
@@ -61,14 +62,19 @@ pub enum Command {
     /// Make a synthetic data set with exact masks, in VOC layout.
     Synth(SynthArgs),
     /// Train a network from image labels.
+    #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
     /// Segment photos with a trained network.
+    #[command(long_about = help::PREDICT)]
     Predict(PredictArgs),
     /// Compare predicted masks with true ones: IoU, precision, recall.
+    #[command(long_about = help::EVAL)]
     Eval(EvalArgs),
     /// Run golden files through the backends and compare the numbers.
+    #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
     /// Make data, train the baseline and the method, compare them, and leave a picture sheet.
+    #[command(long_about = help::DEMO)]
     Demo(DemoArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
@@ -76,9 +82,7 @@ pub enum Command {
 
 /// `wseg synth`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Examples:\n  wseg synth --out shapes\n  wseg synth --out small --images 100 --val 20 --classes 3 --size 64 --seed 7"
-)]
+#[command(after_help = help::SYNTH_EXAMPLES)]
 pub struct SynthArgs {
     /// Folder to make; a set of the same numbers that is there already is kept.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -112,20 +116,7 @@ pub enum ModelKind {
 
 /// `wseg train`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Train a network from image labels.\n\n\
-        Only the photos and their image labels (which classes a photo shows) are used for learning. The labels come from \
-        DIR/labels.csv; if there is no such file, they are derived from the training split's masks, and those masks are \
-        read for nothing else. Masks of the validation split are used for reporting only, never for learning.",
-    after_help = "DIR in VOC layout:\n  \
-        JPEGImages/NAME.jpg                      the photos\n  \
-        ImageSets/Segmentation/{train,val}.txt   one NAME a line; val may be missing\n  \
-        classes.txt                              one class a line, line 1 is `background`\n  \
-        labels.csv                               optional: NAME,CLASS;CLASS a line\n  \
-        SegmentationClass/NAME.png               optional with labels.csv: masks, 255 is ignored\n\n\
-        Examples:\n  wseg train --data shapes --preset small --out runs/shapes\n  \
-        wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1"
-)]
+#[command(after_help = help::TRAIN_EXAMPLES)]
 pub struct TrainArgs {
     /// Data set in VOC layout (see below).
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -179,14 +170,7 @@ pub enum Artifact {
 
 /// `wseg predict`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Segment photos with a trained network. Photos of any size; no ground truth is needed.\n\n\
-        Which classes a photo shows is judged by the network. With --labels it is told (the paper's \"clean\" mode): \
-        classes the photo does not show are then left out of its mask.",
-    after_help = "Examples:\n  wseg predict --checkpoint runs/shapes/best.safetensors --images holiday.jpg --out masks\n  \
-        wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks\n  \
-        wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks"
-)]
+#[command(after_help = help::PREDICT_EXAMPLES)]
 pub struct PredictArgs {
     /// Checkpoint of `wseg train`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -240,14 +224,7 @@ impl PredictArgs {
 
 /// `wseg eval`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Compare predicted masks with true ones: IoU, precision and recall of every class, their means, \
-        pixel accuracy.\n\n\
-        Pixels whose true value is 255 are ignored. A prediction that is missing, of another size or unreadable is an \
-        error that names the file; there are no numbers over a part of the masks.",
-    after_help = "Examples:\n  wseg eval --pred masks --gt shapes/SegmentationClass --list shapes/ImageSets/Segmentation/val.txt\n  \
-        wseg eval --pred masks --gt truth --classes classes.txt --json"
-)]
+#[command(after_help = help::EVAL_EXAMPLES)]
 pub struct EvalArgs {
     /// Folder of predicted masks, NAME.png.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -280,12 +257,7 @@ pub enum BackendChoice {
 
 /// `wseg verify`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Run golden files (inputs and expected outputs of one operation) through the backends and compare the \
-        numbers.\n\nOne line a file and backend: the operation, the largest absolute and relative error, the tolerance, \
-        ok or FAIL. A file whose operation is not implemented is a FAIL.",
-    after_help = "Examples:\n  wseg verify fixtures\n  wseg verify --backend arena fixtures/pamr_voc.safetensors"
-)]
+#[command(after_help = help::VERIFY_EXAMPLES)]
 pub struct VerifyArgs {
     /// Which backends to run.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
@@ -300,11 +272,7 @@ pub struct VerifyArgs {
 
 /// `wseg demo`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    long_about = "Make a synthetic data set, train the CAM baseline and the single-stage network on its image labels, \
-        predict the validation split, evaluate both, and leave a picture sheet and a table.",
-    after_help = "Examples:\n  wseg demo\n  wseg demo --out /tmp/demo --seed 3"
-)]
+#[command(after_help = help::DEMO_EXAMPLES)]
 pub struct DemoArgs {
     /// Folder for everything the demo makes; an earlier demo in it is replaced.
     #[arg(long, value_name = "DIR", default_value = "out/demo", value_hint = ValueHint::DirPath)]
@@ -325,8 +293,7 @@ pub struct DemoArgs {
 
 /// `wseg completions`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  wseg completions bash > ~/.local/share/bash-completion/completions/wseg\n  \
-        wseg completions fish > ~/.config/fish/completions/wseg.fish")]
+#[command(after_help = help::COMPLETIONS_EXAMPLES)]
 pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]

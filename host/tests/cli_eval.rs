@@ -28,7 +28,8 @@ impl Setting {
     }
 
     fn eval(&self, flags: &[&str]) -> Done {
-        let (gt, val) = (self.data.root.join("SegmentationClass"), self.data.root.join("ImageSets/Segmentation/val.txt"));
+        let (gt, val) =
+            (self.data.root.join("SegmentationClass"), self.data.root.join("ImageSets/Segmentation/val.txt"));
         let mut line = vec!["eval".into(), "--pred".into(), self.predictions.clone(), "--gt".into(), gt];
         for flag in flags {
             line.push(if *flag == "VAL" { val.clone() } else { flag.into() });
@@ -112,7 +113,11 @@ fn everything_wrong_is_named_at_once() {
         ["masks/t3.png", "value 3 is not a class"],
         ["SegmentationClass/v0.png", "value 77 is not a class"],
     ] {
-        assert!(lines[1..].iter().any(|line| expected.iter().all(|part| line.contains(part))), "{expected:?}: {}", done.err);
+        assert!(
+            lines[1..].iter().any(|line| expected.iter().all(|part| line.contains(part))),
+            "{expected:?}: {}",
+            done.err
+        );
     }
 }
 

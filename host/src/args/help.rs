@@ -1,0 +1,85 @@
+//! Texts of `--help` that are longer than a line.
+
+/// What follows the flags of `wseg synth`.
+pub(super) const SYNTH_EXAMPLES: &str = "\
+Examples:
+  wseg synth --out shapes
+  wseg synth --out small --images 100 --val 20 --classes 3 --size 64 --seed 7";
+
+/// What `wseg train` does.
+pub(super) const TRAIN: &str = "\
+Train a network from image labels.
+
+Only the photos and their image labels (which classes a photo shows) are used for learning. The labels come from \
+DIR/labels.csv; if there is no such file, they are derived from the training split's masks, and those masks are read \
+for nothing else. Masks of the validation split are used for reporting only, never for learning.";
+
+/// What follows the flags of `wseg train`.
+pub(super) const TRAIN_EXAMPLES: &str = "\
+DIR in VOC layout:
+  JPEGImages/NAME.jpg                      the photos
+  ImageSets/Segmentation/{train,val}.txt   one NAME a line; val may be missing
+  classes.txt                              one class a line, line 1 is `background`
+  labels.csv                               optional: NAME,CLASS;CLASS a line
+  SegmentationClass/NAME.png               optional with labels.csv: masks, 255 is ignored
+
+Examples:
+  wseg train --data shapes --preset small --out runs/shapes
+  wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1";
+
+/// What `wseg predict` does.
+pub(super) const PREDICT: &str = "\
+Segment photos with a trained network. Photos of any size; no ground truth is needed.
+
+Which classes a photo shows is judged by the network. With --labels it is told (the paper's \"clean\" mode): classes the \
+photo does not show are then left out of its mask.";
+
+/// What follows the flags of `wseg predict`.
+pub(super) const PREDICT_EXAMPLES: &str = "\
+Examples:
+  wseg predict --checkpoint runs/shapes/best.safetensors --images holiday.jpg --out masks
+  wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks
+  wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks";
+
+/// What `wseg eval` does.
+pub(super) const EVAL: &str = "\
+Compare predicted masks with true ones: IoU, precision and recall of every class, their means, pixel accuracy.
+
+Pixels whose true value is 255 are ignored. A prediction that is missing, of another size or unreadable is an error that \
+names the file; there are no numbers over a part of the masks.";
+
+/// What follows the flags of `wseg eval`.
+pub(super) const EVAL_EXAMPLES: &str = "\
+Examples:
+  wseg eval --pred masks --gt shapes/SegmentationClass --list shapes/ImageSets/Segmentation/val.txt
+  wseg eval --pred masks --gt truth --classes classes.txt --json";
+
+/// What `wseg verify` does.
+pub(super) const VERIFY: &str = "\
+Run golden files (inputs and expected outputs of one operation) through the backends and compare the numbers.
+
+One line a file and backend: the operation, the largest absolute and relative error, the tolerance, ok or FAIL. A file \
+whose operation is not implemented is a FAIL.";
+
+/// What follows the flags of `wseg verify`.
+pub(super) const VERIFY_EXAMPLES: &str = "\
+Examples:
+  wseg verify fixtures
+  wseg verify --backend arena fixtures/pamr_voc.safetensors";
+
+/// What `wseg demo` does.
+pub(super) const DEMO: &str = "\
+Make a synthetic data set, train the CAM baseline and the single-stage network on its image labels, predict the \
+validation split, evaluate both, and leave a picture sheet and a table.";
+
+/// What follows the flags of `wseg demo`.
+pub(super) const DEMO_EXAMPLES: &str = "\
+Examples:
+  wseg demo
+  wseg demo --out /tmp/demo --seed 3";
+
+/// What follows the flags of `wseg completions`.
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  wseg completions bash > ~/.local/share/bash-completion/completions/wseg
+  wseg completions fish > ~/.config/fish/completions/wseg.fish";
