@@ -13,13 +13,14 @@ use wseg_cuda_runner::{
 };
 
 fn config(model: ModelKind) -> NetworkConfig {
-    let backbone = BackboneConfig { name: "small".to_owned(), widths: [4, 6, 8, 10], blocks: [1, 1, 1] };
+    let backbone = BackboneConfig { name: "small".to_owned(), widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
     let aspp = AsppConfig { width: 8, dilations: [1, 2, 3], dropout: 0.1, fixed_statistics: false };
     let head = HeadConfig { first_dropout: 0.1, second_dropout: 0.0 };
     NetworkConfig {
         model,
         classes: ["cat", "dog"].map(str::to_owned).to_vec(),
         architecture: Architecture { backbone, aspp, skip: 4, width: 8, psi: 0.3, head },
+        crop: 32,
         inference: Inference { scales: vec![1.0], flip: false, ..Inference::default() },
     }
 }
@@ -156,7 +157,7 @@ fn parameters_carry_the_references_names() {
         "conv1.weight",
         "bn1.running_var",
         "layer1.0.conv1.weight",
-        "layer1.0.downsample.1.bias",
+        "layer2.0.downsample.1.bias",
         "aspp.aspp1.atrous_conv.weight",
         "aspp.aspp4.bn.running_mean",
         "aspp.global_avg_pool.1.weight",
@@ -271,4 +272,14 @@ fn prediction_at_several_views_keeps_the_photos_size_and_obeys_the_labels() {
     assert!(predict(Some(&[false, false])).labels.iter().all(|&label| label == 0));
     assert_eq!(predict(None).confidence.len(), 2);
     assert!(Merge::new(&model, 3, 3).finish(None, 0.5, 1.0).is_err());
+}
+
+#[test]
+fn a_view_is_as_large_as_its_base_says() {
+    let own = Inference::default();
+    assert_eq!(own.view((200, 300), 96, 0.5), (100, 150));
+    let crop = Inference { base: wseg_cuda_runner::infer::Base::Crop, ..own };
+    let (h, w) = crop.view((200, 300), 96, 1.0);
+    assert_eq!((h, w), (78, 118), "the area of 96 x 96 in the photo's proportions");
+    assert_eq!(crop.view((1, 1), 96, 1e-9), (1, 1));
 }

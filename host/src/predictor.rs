@@ -1,6 +1,6 @@
 //! A trained network applied to photos.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
@@ -42,7 +42,8 @@ pub fn class_names(model: &Model) -> Vec<String> {
 /// # Errors
 /// If the checkpoint's names cannot be class names.
 pub fn classes(model: &Model) -> Result<Classes> {
-    Classes::new(class_names(model)).map_err(|problem| crate::Error::Input(format!("the checkpoint's classes: {problem}")))
+    Classes::new(class_names(model))
+        .map_err(|problem| crate::Error::Input(format!("the checkpoint's classes: {problem}")))
 }
 
 impl<'a> Predictor<'a> {
@@ -55,27 +56,35 @@ impl<'a> Predictor<'a> {
         Ok(Self { model, inference })
     }
 
+    /// What the network sees of a photo at a scale.
+    ///
+    /// # Shapes
+    /// -> `[1, 3, h, w]`, normalised
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn view(&self, photo: &RgbImage, scale: f64, mirrored: bool) -> Result<Tensor> {
+        let size = (photo.height() as usize, photo.width() as usize);
+        let (h, w) = self.inference.view(size, self.model.config.crop, scale);
+        let pixels = match (h, w) == size {
+            true => Cow::Borrowed(photo.as_raw()),
+            false => Cow::Owned(augment::resize(photo, None, w, h)?),
+        };
+        let view = augment::normalise(&pixels, w, h, mirrored);
+        Ok(Tensor::from_vec(view, (1, 3, h, w), &Device::Cpu).map_err(wseg_cuda_runner::Error::from)?)
+    }
+
     /// Segments a photo. `present` tells which classes it shows, background left out; without it the network judges.
     ///
     /// # Errors
     /// If memory runs out.
     pub fn predict(&self, photo: &RgbImage, present: Option<&[bool]>) -> Result<Prediction> {
-        let (width, height) = (photo.width() as usize, photo.height() as usize);
-        let mut merge = Merge::new(self.model, height, width);
+        let mut merge = Merge::new(self.model, photo.height() as usize, photo.width() as usize);
         for &scale in &self.inference.scales {
-            let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
-            let (w, h) = (side(width), side(height));
-            let pixels = match (w, h) == (width, height) {
-                true => photo.as_raw().clone(),
-                false => augment::resize(photo, None, w, h)?,
-            };
             for mirrored in [false, true] {
-                if mirrored && !self.inference.flip {
-                    continue;
+                if self.inference.flip || !mirrored {
+                    merge.add(&self.view(photo, scale, mirrored)?, mirrored)?;
                 }
-                let view = augment::normalise(&pixels, w, h, mirrored);
-                let view = Tensor::from_vec(view, (1, 3, h, w), &Device::Cpu).map_err(wseg_cuda_runner::Error::from)?;
-                merge.add(&view, mirrored)?;
             }
         }
         Ok(merge.finish(present, self.inference.threshold, self.inference.background_power)?)

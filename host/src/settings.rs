@@ -62,7 +62,8 @@ impl Settings {
             let known: Vec<&str> = preset_names().collect();
             return Err(Error::Input(format!("there is no preset `{name}`; known: {}", known.join(", "))));
         };
-        toml::from_str(text).map_err(|error| Error::Failed(format!("the preset `{name}` is broken: {}", error.message())))
+        toml::from_str(text)
+            .map_err(|error| Error::Failed(format!("the preset `{name}` is broken: {}", error.message())))
     }
 
     /// The settings with `changes` applied, in order.
@@ -102,7 +103,13 @@ impl Settings {
     /// The network for a kind of model and classes.
     #[must_use]
     pub fn network_for(&self, model: ModelKind, classes: Vec<String>) -> NetworkConfig {
-        NetworkConfig { model, classes, architecture: self.network.clone(), inference: self.inference.clone() }
+        NetworkConfig {
+            model,
+            classes,
+            architecture: self.network.clone(),
+            crop: self.recipe.crop,
+            inference: self.inference.clone(),
+        }
     }
 
     /// Refuses settings that cannot be trained with.

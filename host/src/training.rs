@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     console::{Console, Progress},
     data::{
-        Dataset, Sample, augment,
+        Dataset, Sample,
         loader::{Labelled, Loader},
     },
     files,
@@ -216,8 +216,8 @@ impl Watcher<'_> {
         let steps = sums.steps.max(1) as f64;
         let photos_per_second = sums.photos as f64 / sums.started.elapsed().as_secs_f64().max(1e-9);
         let last = epoch + 1 == self.epochs;
-        let looked = !self.validation.is_empty()
-            && (last || (epoch + 1).is_multiple_of(self.run.settings.validation.every));
+        let looked =
+            !self.validation.is_empty() && (last || (epoch + 1).is_multiple_of(self.run.settings.validation.every));
         let (validation_loss, report) = match looked {
             true => {
                 let (loss, report) = validate(model, &self.validation)?;
@@ -249,7 +249,8 @@ impl Watcher<'_> {
     }
 
     fn write_log(&mut self, log: &EpochLog) -> Result<()> {
-        let line = serde_json::to_string(log).map_err(|error| Error::Failed(format!("the log cannot be written: {error}")))?;
+        let line =
+            serde_json::to_string(log).map_err(|error| Error::Failed(format!("the log cannot be written: {error}")))?;
         writeln!(self.log.1, "{line}").map_err(|error| Error::failed(&self.log.0, error))?;
         if self.run.json {
             self.console.print(&line);
@@ -272,14 +273,10 @@ fn validate(model: &Model, samples: &[Validated]) -> Result<(f64, Option<Report>
     let (mut loss, mut masks) = (0.0, 0);
     for Validated { sample, present } in samples {
         let photo = picture::read_photo(&sample.photo)?;
-        let (w, h) = (photo.width() as usize, photo.height() as usize);
-        let pixels = augment::normalise(photo.as_raw(), w, h, false);
         let labels: Vec<f32> = present.iter().map(|&present| if present { 1.0 } else { 0.0 }).collect();
-        let classes = labels.len();
-        let tensor = |values: Vec<f32>, shape: (usize, usize, usize, usize)| {
-            Tensor::from_vec(values, shape, &Device::Cpu).map_err(wseg_cuda_runner::Error::from)
-        };
-        let batch = Batch { images: tensor(pixels, (1, 3, h, w))?, labels: tensor(labels, (1, classes, 1, 1))? };
+        let shape = (1, labels.len(), 1, 1);
+        let labels = Tensor::from_vec(labels, shape, &Device::Cpu).map_err(wseg_cuda_runner::Error::from)?;
+        let batch = Batch { images: predictor.view(&photo, 1.0, false)?, labels };
         loss += train::classification_loss(model, &batch)?;
         if let Some(path) = &sample.mask {
             let truth = picture::read_mask(path)?;

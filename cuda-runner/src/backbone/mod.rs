@@ -49,12 +49,12 @@ pub trait Backbone: std::fmt::Debug {
 pub struct BackboneConfig {
     /// The backbone's name, one of [`NAMES`].
     pub name: String,
-    /// `small` only: channels of the stem and of the three stages.
+    /// `small` only: channels of the stem's two convolutions and of the last three stages.
     #[serde(default = "small::default_widths")]
-    pub widths: [usize; 4],
-    /// `small` only: residual blocks of the three stages.
+    pub widths: [usize; 5],
+    /// `small` only: residual blocks of the four stages.
     #[serde(default = "small::default_blocks")]
-    pub blocks: [usize; 3],
+    pub blocks: [usize; 4],
 }
 
 /// Names of the backbones.

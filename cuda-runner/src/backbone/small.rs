@@ -9,16 +9,16 @@ use crate::{
     ops,
 };
 
-/// Channels of stem and stages when nothing else is asked for.
+/// Channels of the stem's convolutions and of the last three stages when nothing else is asked for.
 #[must_use]
-pub const fn default_widths() -> [usize; 4] {
-    [16, 32, 64, 96]
+pub const fn default_widths() -> [usize; 5] {
+    [16, 32, 64, 96, 128]
 }
 
 /// Blocks of the stages when nothing else is asked for.
 #[must_use]
-pub const fn default_blocks() -> [usize; 3] {
-    [2, 2, 2]
+pub const fn default_blocks() -> [usize; 4] {
+    [1, 2, 2, 1]
 }
 
 /// Two 3x3 convolutions around a shortcut (He et al. 2016).
@@ -56,24 +56,30 @@ impl Block {
     }
 }
 
-/// Stem at stride 2, then stages at strides 4 (the shallow feature), 8, and 8 dilated (the deep feature).
+/// A stem of two convolutions down to stride 4, then stages at strides 4 (the shallow feature), 8, 8, and 8 dilated
+/// (the deep feature).
 #[derive(Clone, Debug)]
 pub struct Small {
-    stem: ConvNorm,
-    stages: [Vec<Block>; 3],
+    stem: [ConvNorm; 2],
+    stages: [Vec<Block>; 4],
     channels: Channels,
 }
 
 impl Small {
-    /// Creates `conv1`, `bn1` and `layer1`..`layer3` in `scope`.
+    /// Creates `conv1`, `bn1`, `conv2`, `bn2` and `layer1`..`layer4` in `scope`.
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, widths: [usize; 4], blocks: [usize; 3]) -> Result<Self> {
-        let [stem, first, second, third] = widths;
-        let stage = |index: usize, from, to, stride, dilation| {
-            let scope = scope.at(format_args!("layer{}", index + 1));
-            (0..blocks[index])
+    pub fn new(scope: &Scope, widths: [usize; 5], blocks: [usize; 4]) -> Result<Self> {
+        let [first, second, ..] = widths;
+        let half = |index: usize, from, to| {
+            let (conv, norm) = (scope.at(format_args!("conv{index}")), scope.at(format_args!("bn{index}")));
+            ConvNorm::new((&conv, &norm), from, to, ConvConfig::new(3).stride(2), NormConfig::LEARNED)
+        };
+        let stage = |index: usize, stride, dilation| {
+            let (scope, to) = (scope.at(format_args!("layer{index}")), widths[index]);
+            let from = if index == 1 { to } else { widths[index - 1] };
+            (0..blocks[index - 1])
                 .map(|block| match block {
                     0 => Block::new(&scope.at(block), from, to, stride, dilation),
                     _ => Block::new(&scope.at(block), to, to, 1, dilation),
@@ -81,15 +87,9 @@ impl Small {
                 .collect::<Result<Vec<_>>>()
         };
         Ok(Self {
-            stem: ConvNorm::new(
-                (&scope.at("conv1"), &scope.at("bn1")),
-                3,
-                stem,
-                ConvConfig::new(3).stride(2),
-                NormConfig::LEARNED,
-            )?,
-            stages: [stage(0, stem, first, 2, 1)?, stage(1, first, second, 2, 1)?, stage(2, second, third, 1, 2)?],
-            channels: Channels { shallow: first, deep: third },
+            stem: [half(1, 3, first)?, half(2, first, second)?],
+            stages: [stage(1, 1, 1)?, stage(2, 2, 1)?, stage(3, 1, 1)?, stage(4, 1, 2)?],
+            channels: Channels { shallow: second, deep: widths[4] },
         })
     }
 }
@@ -101,9 +101,10 @@ impl Backbone for Small {
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {
         let run = |x: Tensor, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, pass));
-        let [first, second, third] = &self.stages;
-        let shallow = run(self.stem.forward(images, pass)?, first)?;
-        let deep = run(run(shallow.clone(), second)?, third)?;
+        let [first, deeper @ ..] = &self.stages;
+        let [half, quarter] = &self.stem;
+        let shallow = run(quarter.forward(&half.forward(images, pass)?, pass)?, first)?;
+        let deep = deeper.iter().try_fold(shallow.clone(), |x, blocks| run(x, blocks))?;
         Ok(Features { shallow, deep })
     }
 }

@@ -11,11 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, dense::Dense, model::Model, nn::Pass};
 
+/// What scale 1 means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// The photo's own size: the paper's, whose crops are about as large as its photos.
+    Photo,
+    /// The size at which the photo covers the area of a training crop: for networks trained on photos made smaller.
+    Crop,
+}
+
 /// How photos are predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inference {
-    /// Scales at which a photo is looked at, 1 being its own.
+    /// What scale 1 means.
+    pub base: Base,
+    /// Scales at which a photo is looked at.
     pub scales: Vec<f64>,
     /// Whether the mirrored photo is looked at as well.
     pub flip: bool,
@@ -28,11 +40,22 @@ pub struct Inference {
 impl Default for Inference {
     /// The paper's for WideResNet-38.
     fn default() -> Self {
-        Self { scales: vec![1.0, 0.5, 1.5, 2.0], flip: true, threshold: 0.1, background_power: 3.0 }
+        Self { base: Base::Photo, scales: vec![1.0, 0.5, 1.5, 2.0], flip: true, threshold: 0.1, background_power: 3.0 }
     }
 }
 
 impl Inference {
+    /// Height and width of the view of a photo at `scale`, for a network trained on crops of `crop` pixels.
+    #[must_use]
+    pub fn view(&self, (height, width): (usize, usize), crop: usize, scale: f64) -> (usize, usize) {
+        let unit = match self.base {
+            Base::Photo => 1.0,
+            Base::Crop => crop as f64 / ((height * width).max(1) as f64).sqrt(),
+        };
+        let side = |pixels: usize| ((pixels as f64 * unit * scale).round() as usize).max(1);
+        (side(height), side(width))
+    }
+
     /// Refuses what cannot be predicted with.
     ///
     /// # Errors

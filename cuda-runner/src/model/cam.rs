@@ -27,7 +27,7 @@ impl CamNet {
     /// If a name is taken.
     pub fn new(scope: &Scope, backbone: Box<dyn Backbone>, config: &NetworkConfig) -> Result<Self> {
         let classifier =
-            Conv::new(&scope.at("fc8"), backbone.channels().deep, config.classes.len(), ConvConfig::new(1))?;
+            Conv::scores(&scope.at("fc8"), backbone.channels().deep, config.classes.len(), ConvConfig::new(1))?;
         Ok(Self { backbone, classifier, dropout: 0.5, cam: Cam::default() })
     }
 }

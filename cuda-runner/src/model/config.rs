@@ -71,6 +71,8 @@ pub struct NetworkConfig {
     pub classes: Vec<String>,
     /// Layers and widths.
     pub architecture: Architecture,
+    /// Side of the training crops, in pixels.
+    pub crop: usize,
     /// How photos are predicted unless asked otherwise.
     pub inference: Inference,
 }

@@ -61,9 +61,21 @@ impl Conv {
     /// # Errors
     /// If a name is taken.
     pub fn new(scope: &Scope, from: usize, to: usize, config: ConvConfig) -> Result<Self> {
+        Self::starting(scope, from, to, config, Init::HeNormal)
+    }
+
+    /// The 1x1 convolution that makes class scores; it starts small.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn scores(scope: &Scope, from: usize, classes: usize, config: ConvConfig) -> Result<Self> {
+        Self::starting(scope, from, classes, config, Init::Normal(0.01))
+    }
+
+    fn starting(scope: &Scope, from: usize, to: usize, config: ConvConfig, init: Init) -> Result<Self> {
         let shape = (to, from, config.kernel, config.kernel);
         Ok(Self {
-            weight: scope.parameter("weight", shape, Kind::Weight, Init::HeNormal)?,
+            weight: scope.parameter("weight", shape, Kind::Weight, init)?,
             bias: config.bias.then(|| scope.parameter("bias", to, Kind::Bias, Init::Constant(0.0))).transpose()?,
             config,
             trainable: scope.is_trainable(),

@@ -79,7 +79,7 @@ impl Head {
         Ok(Self {
             first: block(0)?,
             second: block(4)?,
-            scores: Conv::new(&scope.at(8), width, classes, ConvConfig::new(1).with_bias())?,
+            scores: Conv::scores(&scope.at(8), width, classes, ConvConfig::new(1).with_bias())?,
             config,
         })
     }

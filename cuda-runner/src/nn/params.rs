@@ -35,6 +35,8 @@ pub enum Init {
     Constant(f64),
     /// Normal with standard deviation `sqrt(2 / fan)`, fan = in channels x kernel area (He et al. 2015, fan-in).
     HeNormal,
+    /// Normal with this standard deviation: scores that start small, so that no class is sure of anything.
+    Normal(f64),
 }
 
 /// One named parameter.
@@ -126,13 +128,16 @@ impl Params {
             };
         }
         let count = shape.elem_count();
-        let values: Vec<f32> = match init {
+        let draw = |deviation: f64| -> Vec<f32> {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ fnv1a(name));
+            (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect()
+        };
+        let values = match init {
             Init::Constant(value) => vec![value as f32; count],
+            Init::Normal(deviation) => draw(deviation),
             Init::HeNormal => {
                 let fan_in = count / shape.dims().first().copied().unwrap_or(1).max(1);
-                let deviation = (2.0 / fan_in.max(1) as f64).sqrt();
-                let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ fnv1a(name));
-                (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect()
+                draw((2.0 / fan_in.max(1) as f64).sqrt())
             }
         };
         Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?)

@@ -44,6 +44,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
 /// The checkpoint's way of predicting, with what the flags change.
 fn inference(args: &PredictArgs, own: &Inference) -> Inference {
     Inference {
+        base: own.base,
         scales: args.scales.clone().unwrap_or_else(|| own.scales.clone()),
         flip: args.flip().unwrap_or(own.flip),
         threshold: args.threshold.unwrap_or(own.threshold),

@@ -218,9 +218,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_variation() {
-        let vary = |seed| {
-            Augment::default().vary(&photo(60, 40), 32, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap()
-        };
+        let vary = |seed| Augment::default().vary(&photo(60, 40), 32, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap();
         assert_eq!(vary(3), vary(3));
         assert_ne!(vary(3), vary(4));
         assert!(vary(5).iter().all(|value| value.is_finite()) && vary(5).len() == 3 * 32 * 32);
