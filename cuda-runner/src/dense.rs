@@ -3,7 +3,10 @@
 use candle_core::{DType, Tensor as Candle};
 use wseg_core::{Axes, Corners, Kernels, Shape, ShapeError, Tensor};
 
-use crate::{Error, Result, ops};
+use crate::{
+    Error, Result,
+    ops::{self, Binary},
+};
 
 /// A rank-four candle tensor, `[n, c, h, w]`, that the formulas of `wseg_core` compute with.
 ///
@@ -33,18 +36,11 @@ impl Dense {
     pub fn into_tensor(self) -> Candle {
         self.0
     }
-}
 
-/// Candle's shape error with the two shapes kept, where broadcasting fails.
-fn broadcast(
-    lhs: &Dense,
-    rhs: &Dense,
-    same: impl FnOnce(&Candle, &Candle) -> candle_core::Result<Candle>,
-    expanded: impl FnOnce(&Candle, &Candle) -> candle_core::Result<Candle>,
-) -> Result<Dense> {
-    let (from, to) = (lhs.shape(), rhs.shape());
-    from.broadcast(to)?;
-    Ok(Dense(if from == to { same(&lhs.0, &rhs.0)? } else { expanded(&lhs.0, &rhs.0)? }))
+    fn binary(&self, op: Binary, rhs: &Self) -> Result<Self> {
+        self.shape().broadcast(rhs.shape())?;
+        Ok(Self(ops::binary(op, &self.0, &rhs.0)?))
+    }
 }
 
 impl Tensor for Dense {
@@ -71,48 +67,47 @@ impl Tensor for Dense {
     }
 
     fn add(&self, rhs: &Self) -> Result<Self> {
-        broadcast(self, rhs, Candle::add, Candle::broadcast_add)
+        self.binary(Binary::Add, rhs)
     }
 
     fn sub(&self, rhs: &Self) -> Result<Self> {
-        broadcast(self, rhs, Candle::sub, Candle::broadcast_sub)
+        self.binary(Binary::Sub, rhs)
     }
 
     fn mul(&self, rhs: &Self) -> Result<Self> {
-        broadcast(self, rhs, Candle::mul, Candle::broadcast_mul)
+        self.binary(Binary::Mul, rhs)
     }
 
     fn div(&self, rhs: &Self) -> Result<Self> {
-        broadcast(self, rhs, Candle::div, Candle::broadcast_div)
+        self.binary(Binary::Div, rhs)
     }
 
     fn maximum(&self, rhs: &Self) -> Result<Self> {
-        broadcast(self, rhs, |a, b| a.maximum(b), Candle::broadcast_maximum)
+        self.binary(Binary::Maximum, rhs)
     }
 
     fn gt(&self, rhs: &Self) -> Result<Self> {
-        let larger = broadcast(self, rhs, |a, b| a.gt(b), Candle::broadcast_gt)?;
-        Ok(Self(larger.0.to_dtype(self.0.dtype())?.detach()))
+        self.binary(Binary::Greater, rhs)
     }
 
     fn exp(&self) -> Result<Self> {
-        Ok(Self(self.0.exp()?))
+        Ok(Self(ops::exp(&self.0)?))
     }
 
     fn ln(&self) -> Result<Self> {
-        Ok(Self(self.0.log()?))
+        Ok(Self(ops::ln(&self.0)?))
     }
 
     fn sqrt(&self) -> Result<Self> {
-        Ok(Self(self.0.sqrt()?))
+        Ok(Self(ops::sqrt(&self.0)?))
     }
 
     fn abs(&self) -> Result<Self> {
-        Ok(Self(self.0.abs()?))
+        Ok(Self(ops::abs(&self.0)?))
     }
 
     fn powf(&self, exponent: f64) -> Result<Self> {
-        Ok(Self(self.0.powf(exponent)?))
+        Ok(Self(ops::powf(&self.0, exponent)?))
     }
 
     fn sum(&self, axes: Axes) -> Result<Self> {
@@ -169,4 +164,12 @@ impl Tensor for Dense {
     }
 }
 
-impl Kernels for Dense {}
+impl Kernels for Dense {
+    fn softmax(&self) -> Result<Self> {
+        Ok(Self(ops::softmax(&self.0)?))
+    }
+
+    fn log_softmax(&self) -> Result<Self> {
+        Ok(Self(ops::log_softmax(&self.0)?))
+    }
+}

@@ -7,8 +7,8 @@
 //! One file an operation: the CPU implementation is the `cpu_fwd` of a candle custom operation, the gradient its
 //! `bwd`. On another device an operation answers with an error that names it.
 
-mod activation;
 mod batch_norm;
+mod binary;
 mod conv2d;
 mod dropout;
 mod element;
@@ -18,12 +18,16 @@ mod resize;
 mod scale_shift;
 mod scratch;
 mod shift;
+mod softmax;
+mod unary;
 
-pub use activation::relu;
 pub use batch_norm::{BatchNorm, batch_norm_train};
+pub use binary::{Binary, binary};
 pub use conv2d::{Conv2d, conv2d};
 pub use dropout::dropout;
 pub use pool::{global_max_pool, max_pool2d};
 pub use resize::resize;
 pub use scale_shift::scale_shift;
 pub use shift::{mirror, shift};
+pub use softmax::{log_softmax, softmax};
+pub use unary::{abs, exp, ln, powf, relu, sqrt};

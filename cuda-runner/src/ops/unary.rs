@@ -1,12 +1,13 @@
-//! Rectification.
+//! Elementwise functions of one tensor, with gradients that stay finite wherever the gradient that arrives is 0.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::element::{Element, elements, on_host, with_element};
 
 /// Elements a task works on: small enough to share, large enough to pay for the task.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 
 /// `max(x, 0)`, with gradient 0 at 0.
 ///
@@ -16,43 +17,165 @@ const CHUNK: usize = 16 * 1024;
 /// # Errors
 /// Candle's.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    x.contiguous()?.apply_op1(Unary::Relu)
 }
 
-struct Relu;
+/// e to the power x.
+///
+/// # Shapes
+/// any, kept
+///
+/// # Errors
+/// Candle's.
+pub fn exp(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Unary::Exp)
+}
 
-impl CustomOp1 for Relu {
+/// Natural logarithm.
+///
+/// # Shapes
+/// any, kept
+///
+/// # Errors
+/// Candle's.
+pub fn ln(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Unary::Ln)
+}
+
+/// Square root, with gradient 0 at 0, where there is none.
+///
+/// # Shapes
+/// any, kept
+///
+/// # Errors
+/// Candle's.
+pub fn sqrt(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Unary::Sqrt)
+}
+
+/// Absolute value, with gradient 0 at 0.
+///
+/// # Shapes
+/// any, kept
+///
+/// # Errors
+/// Candle's.
+pub fn abs(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Unary::Abs)
+}
+
+/// x to the power `exponent`.
+///
+/// # Shapes
+/// any, kept
+///
+/// # Errors
+/// Candle's.
+pub fn powf(x: &Tensor, exponent: f64) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Unary::Powf(exponent))
+}
+
+#[derive(Clone, Copy)]
+enum Unary {
+    Relu,
+    Exp,
+    Ln,
+    Sqrt,
+    Abs,
+    Powf(f64),
+}
+
+impl Unary {
+    fn forward<T: Element>(self, x: &[T]) -> Vec<T> {
+        match self {
+            Self::Relu => map(x, |x| if x > T::zero() { x } else { T::zero() }),
+            Self::Exp => map(x, T::exp),
+            Self::Ln => map(x, T::ln),
+            Self::Sqrt => map(x, T::sqrt),
+            Self::Abs => map(x, T::magnitude),
+            Self::Powf(exponent) => map(x, |x| x.powf(exponent)),
+        }
+    }
+
+    /// The gradient from the function's argument, its value and the gradient of that.
+    fn backward<T: Element>(self, x: &[T], y: &[T], dy: &[T]) -> Vec<T> {
+        let (zero, one) = (T::zero(), T::one());
+        let half = T::from_f64(0.5);
+        // Where no gradient arrives none leaves, whatever the slope.
+        let silent = |dy: T, dx: T| if dy == zero { zero } else { dx };
+        match self {
+            Self::Relu => zip(x, y, dy, |_, y, dy| if y > zero { dy } else { zero }),
+            Self::Exp => zip(x, y, dy, |_, y, dy| silent(dy, dy * y)),
+            Self::Ln => zip(x, y, dy, |x, _, dy| silent(dy, dy / x)),
+            Self::Sqrt => zip(x, y, dy, |_, y, dy| if y > zero { half * dy / y } else { zero }),
+            Self::Abs => zip(x, y, dy, |x, _, dy| match x.partial_cmp(&zero) {
+                Some(std::cmp::Ordering::Equal) => zero,
+                Some(std::cmp::Ordering::Less) => zero - dy,
+                _ => dy,
+            }),
+            Self::Powf(0.0) => vec![zero; x.len()],
+            Self::Powf(1.0) => zip(x, y, dy, |_, _, dy| dy * one),
+            Self::Powf(exponent) => {
+                let factor = T::from_f64(exponent);
+                zip(x, y, dy, |x, _, dy| silent(dy, dy * factor * x.powf(exponent - 1.0)))
+            }
+        }
+    }
+}
+
+impl CustomOp1 for Unary {
     fn name(&self) -> &'static str {
-        "relu"
+        match self {
+            Self::Relu => "relu",
+            Self::Exp => "exp",
+            Self::Ln => "ln",
+            Self::Sqrt => "sqrt",
+            Self::Abs => "abs",
+            Self::Powf(_) => "powf",
+        }
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         with_element!(storage.dtype(), self.name(), T => {
-            let x = elements::<T>(self.name(), storage, layout)?;
-            let mut y = vec![0.0 as T; x.len()];
-            y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x > 0.0 { x } else { 0.0 });
-            });
+            let y = self.forward(elements::<T>(self.name(), storage, layout)?);
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
 
-    fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        with_element!(y.dtype(), self.name(), T => Ok(Some(rectified_gradient::<T>(y, dy)?)))
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let dy = dy.contiguous()?;
+        with_element!(x.dtype(), self.name(), T => {
+            let dx = on_host::<T, 3, _>(self.name(), [x, y, &dy], |[x, y, dy]| Ok(self.backward(x, y, dy)))?;
+            Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+        })
     }
 }
 
-/// `dy` where `y > 0`, else 0.
-fn rectified_gradient<T: Element>(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    let dy = dy.contiguous()?;
-    let dx = on_host::<T, 2, _>("relu", [y, &dy], |[y, dy]| {
-        let mut dx = vec![T::zero(); y.len()];
-        dx.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK).zip(dy.par_chunks(CHUNK))).for_each(|(dx, (y, dy))| {
-            for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
-                *dx = if y > T::zero() { dy } else { T::zero() };
-            }
-        });
-        Ok(dx)
-    })?;
-    Tensor::from_vec(dx, y.shape(), y.device())
+/// `f` of every element.
+fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
+    let arch = Arch::new();
+    let mut y = vec![T::zero(); x.len()];
+    let chunk = |y: &mut [T], x: &[T]| arch.dispatch(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+    if x.len() <= CHUNK {
+        chunk(&mut y, x);
+    } else {
+        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| chunk(y, x));
+    }
+    y
+}
+
+/// `f` of every three corresponding elements.
+pub(super) fn zip<T: Element>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T + Copy + Sync) -> Vec<T> {
+    let arch = Arch::new();
+    let mut y = vec![T::zero(); a.len()];
+    let chunk = |y: &mut [T], a: &[T], b: &[T], c: &[T]| {
+        arch.dispatch(|| y.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c)));
+    };
+    if a.len() <= CHUNK {
+        chunk(&mut y, a, b, c);
+    } else {
+        let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).zip(c.par_chunks(CHUNK));
+        y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, ((a, b), c))| chunk(y, a, b, c));
+    }
+    y
 }
