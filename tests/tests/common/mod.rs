@@ -1,11 +1,17 @@
 //! What the tests of this crate share.
 
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its part of this module")]
+
 use std::path::PathBuf;
 
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::{
+    prelude::{Strategy, TestCaseError},
+    test_runner::{Config, RngSeed, TestRunner},
+};
+use wseg_core::Shape;
+use wseg_tests::{bench::Bench, failure::Failure, report::Distance};
 
 /// The golden files of the repository, sorted.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
 pub(crate) fn fixtures() -> Vec<PathBuf> {
     let folder = fixture_folder();
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -18,32 +24,84 @@ pub(crate) fn fixtures() -> Vec<PathBuf> {
 }
 
 /// Where the golden files are.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
 pub(crate) fn fixture_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
 }
 
 /// A golden file of the repository.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
 pub(crate) fn fixture(name: &str) -> PathBuf {
     fixture_folder().join(format!("{name}.safetensors"))
 }
 
-/// A property runner whose random cases are the same in every run: a suite that gates changes must not fail by
-/// chance. `PROPTEST_RNG_SEED` explores others.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
-pub(crate) fn runner(cases: u32) -> TestRunner {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+/// Holds a claim for random cases, the same in every run: a suite that gates changes must not fail by chance.
+/// `PROPTEST_RNG_SEED` explores others, `PROPTEST_CASES` more.
+pub(crate) fn for_all<S: Strategy>(
+    strategy: S,
+    claim: impl Fn(S::Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for_all_of(24, strategy, claim)
+}
+
+/// As [`for_all`], with that many cases.
+pub(crate) fn for_all_of<S: Strategy>(
+    cases: u32,
+    strategy: S,
+    claim: impl Fn(S::Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let explore = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let cases = if explore { config.cases } else { cases };
     let rng_seed = match config.rng_seed {
         RngSeed::Random => RngSeed::Fixed(2020),
         fixed @ RngSeed::Fixed(_) => fixed,
     };
-    TestRunner::new(Config { rng_seed, ..config })
+    TestRunner::new(Config { cases, rng_seed, ..config })
+        .run(&strategy, |case| claim(case).map_err(|failure| TestCaseError::fail(failure.into_reason())))
+        .map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Small shapes and a seed for what fills them.
+pub(crate) fn maps() -> impl Strategy<Value = (Shape, u64)> {
+    ((1_usize..=2, 1_usize..=5, 1_usize..=9, 1_usize..=9), proptest::num::u64::ANY)
+        .prop_map(|((n, c, h, w), seed)| (Shape::new(n, c, h, w), seed))
+}
+
+/// Fails with a sentence unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($sentence:tt)+) => {
+        // Bound first, so that a comparison with NaN fails and does not pass.
+        let holds: bool = $condition;
+        if !holds {
+            return Err(wseg_tests::failure::Failure::new(format!($($sentence)+)));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Two lists of values that differ by at most the backend's tolerance, as a share of the largest expected value or
+/// of `scale`, the size of the terms they are sums of, where that is larger.
+pub(crate) fn near<B: Bench>(what: &str, computed: &[f64], expected: &[f64], scale: f64) -> Result<(), Failure> {
+    let allowed = B::TOLERANCE * expected.iter().fold(scale, |peak, value| peak.max(value.abs()));
+    let distance = Distance::between(computed, expected).absolute;
+    ensure!(distance <= allowed, "{what}: off by {distance:e}, allowed {allowed:e}");
+    Ok(())
+}
+
+/// As [`near`], for tensors, which must agree in shape.
+pub(crate) fn near_tensors<B: Bench>(
+    bench: &B,
+    what: &str,
+    computed: &B::T,
+    expected: &B::T,
+    scale: f64,
+) -> Result<(), Failure> {
+    use wseg_core::Tensor;
+    ensure!(computed.shape() == expected.shape(), "{what}: shape {} for {}", computed.shape(), expected.shape());
+    near::<B>(what, &bench.read(computed)?, &bench.read(expected)?, scale)
 }
 
 /// Turns functions generic over the backend, `fn claim<B: Bench>(bench: &B) -> Result<(), Failure>`, into one test
-/// a backend. Backends that differentiate and those that do not are told apart by `Bench::gradient`.
-#[allow(unused_macros, reason = "each test binary uses its part of this module")]
+/// a backend.
 macro_rules! on_every_backend {
     ($($claim:ident),+ $(,)?) => {
         on_every_backend!(@arena arena_f32, ArenaF32, $($claim),+);
@@ -70,5 +128,4 @@ macro_rules! on_every_backend {
     };
 }
 
-#[allow(unused_imports, reason = "each test binary uses its part of this module")]
 pub(crate) use on_every_backend;
