@@ -240,37 +240,55 @@ unsafe fn correlations<T: Lanes, S: Simd, const R: usize, const K: usize>(
     inputs: &[T],
     read: [usize; K],
 ) -> [[T; K]; R] {
+    // Loops and not `map`: a closure that is not inlined would lose the vector instructions.
     let lanes = T::lanes::<S>();
-    let mut totals = [[T::splat(simd, T::zero()); K]; R];
+    let zero = T::splat(simd, T::zero());
+    let mut totals = [[zero; K]; R];
     for run in runs {
-        // SAFETY: the caller's promise; `p` and the rest stay inside the run.
+        let (mut dy, mut x) = ([gradients.as_ptr(); R], [inputs.as_ptr(); K]);
+        // SAFETY: the caller's promise; whole vectors and the rest stay inside the run.
         unsafe {
-            let dy = row.map(|row| gradients.as_ptr().add(run.gradient + row));
-            let x = read.map(|read| inputs.as_ptr().add(run.input + read));
+            for (dy, row) in dy.iter_mut().zip(row) {
+                *dy = dy.add(run.gradient + row);
+            }
+            for (x, read) in x.iter_mut().zip(read) {
+                *x = x.add(run.input + read);
+            }
             let whole = run.length / lanes * lanes;
             let mut p = 0;
             while p < whole {
-                let dy = dy.map(|dy| T::load::<S>(dy.add(p)));
+                let mut gradient = [zero; R];
+                for (gradient, dy) in gradient.iter_mut().zip(&dy) {
+                    *gradient = T::load::<S>(dy.add(p));
+                }
                 for (k, x) in x.iter().enumerate() {
                     let x = T::load::<S>(x.add(p));
-                    for (totals, &dy) in totals.iter_mut().zip(&dy) {
-                        totals[k] = T::mul_add(simd, dy, x, totals[k]);
+                    for (totals, &gradient) in totals.iter_mut().zip(&gradient) {
+                        totals[k] = T::mul_add(simd, gradient, x, totals[k]);
                     }
                 }
                 p += lanes;
             }
             let rest = run.length - whole;
             if rest > 0 {
-                let some = |from: *const T| T::load_some(simd, std::slice::from_raw_parts(from.add(whole), rest));
-                let dy = dy.map(some);
-                for (k, &x) in x.iter().enumerate() {
-                    let x = some(x);
-                    for (totals, &dy) in totals.iter_mut().zip(&dy) {
-                        totals[k] = T::mul_add(simd, dy, x, totals[k]);
+                let mut gradient = [zero; R];
+                for (gradient, dy) in gradient.iter_mut().zip(&dy) {
+                    *gradient = T::load_some(simd, std::slice::from_raw_parts(dy.add(whole), rest));
+                }
+                for (k, x) in x.iter().enumerate() {
+                    let x = T::load_some(simd, std::slice::from_raw_parts(x.add(whole), rest));
+                    for (totals, &gradient) in totals.iter_mut().zip(&gradient) {
+                        totals[k] = T::mul_add(simd, gradient, x, totals[k]);
                     }
                 }
             }
         }
     }
-    totals.map(|totals| totals.map(|total| T::sum(simd, total)))
+    let mut sums = [[T::zero(); K]; R];
+    for (sums, totals) in sums.iter_mut().zip(totals) {
+        for (sum, total) in sums.iter_mut().zip(totals) {
+            *sum = T::sum(simd, total);
+        }
+    }
+    sums
 }
