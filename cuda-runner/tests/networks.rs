@@ -19,7 +19,7 @@ fn config(model: ModelKind) -> NetworkConfig {
     NetworkConfig {
         model,
         classes: ["cat", "dog"].map(str::to_owned).to_vec(),
-        architecture: Architecture { backbone, aspp, skip: 4, width: 8, psi: 0.3, head },
+        architecture: Architecture { backbone, aspp, skip: 4, width: 8, psi: 0.3, background: 1.0, head },
         crop: 32,
         inference: Inference { scales: vec![1.0], flip: false, ..Inference::default() },
     }

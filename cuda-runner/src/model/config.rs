@@ -42,6 +42,8 @@ pub struct Architecture {
     pub width: usize,
     /// The stochastic gate's rate.
     pub psi: f64,
+    /// The constant background score `y_0`.
+    pub background: f64,
     /// The head's dropout.
     pub head: HeadConfig,
 }
@@ -56,6 +58,7 @@ impl Architecture {
             skip: 48,
             width: 256,
             psi: wseg_core::gate::Gate::default().psi,
+            background: wseg_core::pooling::Pooling::default().background,
             head: HeadConfig::default(),
         }
     }
@@ -86,7 +89,7 @@ impl NetworkConfig {
         let bad = |key: &str, range: &str| Err(Error::Config(format!("`{key}` must be {range}")));
         let width = 1..=8192;
         let rate = 0.0..1.0;
-        let Architecture { backbone, aspp, skip, width: decoder, psi, head } = &self.architecture;
+        let Architecture { backbone, aspp, skip, width: decoder, psi, background, head } = &self.architecture;
         match self {
             _ if self.classes.is_empty() || self.classes.len() > 254 => bad("classes", "1 to 254 names"),
             _ if !width.contains(decoder) => bad("width", "1 to 8192"),
@@ -95,6 +98,7 @@ impl NetworkConfig {
             _ if aspp.dilations.iter().any(|d| !(1..=512).contains(d)) => bad("aspp.dilations", "1 to 512"),
             _ if backbone.widths.iter().any(|w| !width.contains(w)) => bad("backbone.widths", "1 to 8192"),
             _ if backbone.blocks.iter().any(|b| !(1..=64).contains(b)) => bad("backbone.blocks", "1 to 64"),
+            _ if !(-100.0..=100.0).contains(background) => bad("background", "-100 to 100"),
             _ if !rate.contains(psi) => bad("psi", "at least 0 and below 1"),
             _ if !rate.contains(&aspp.dropout) => bad("aspp.dropout", "at least 0 and below 1"),
             _ if !rate.contains(&head.first_dropout) => bad("head.first_dropout", "at least 0 and below 1"),

@@ -35,7 +35,7 @@ impl SingleStage {
     /// If a name is taken.
     pub fn new(scope: &Scope, backbone: Box<dyn Backbone>, config: &NetworkConfig) -> Result<Self> {
         let channels = backbone.channels();
-        let Architecture { aspp, skip, width, psi, head, .. } = &config.architecture;
+        let Architecture { aspp, skip, width, psi, background, head, .. } = &config.architecture;
         Ok(Self {
             backbone,
             aspp: Aspp::new(&scope.at("aspp"), channels.deep, aspp)?,
@@ -43,7 +43,7 @@ impl SingleStage {
             cue: GlobalCue::new(&scope.at("shallow_mask"), channels.shallow, *width)?,
             gate: Gate { psi: *psi },
             head: Head::new(scope, *width, config.classes.len(), *head)?,
-            pooling: Pooling::default(),
+            pooling: Pooling { background: *background, ..Pooling::default() },
         })
     }
 
