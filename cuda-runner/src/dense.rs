@@ -1,7 +1,11 @@
 //! [`Dense`], the tensors of the definitions on candle, with automatic differentiation.
 
 use candle_core::{DType, Tensor as Candle};
-use wseg_core::{Axes, Corners, Kernels, Shape, ShapeError, Tensor};
+use wseg_core::{
+    Axes, Corners, Kernels, Shape, ShapeError, Tensor, loss,
+    pamr::{self, Pamr},
+    pseudo::{self, Cutoff},
+};
 
 use crate::{
     Error, Result,
@@ -118,11 +122,19 @@ impl Tensor for Dense {
         }))
     }
 
+    /// The gradient goes to the first maximum.
     fn max(&self, axes: Axes) -> Result<Self> {
+        let shape = self.shape();
+        if shape.count() == 0 {
+            return Err(ShapeError { lhs: shape, rhs: shape.reduced(axes) }.into());
+        }
+        let Shape { n, c, h, w } = shape;
+        // Pooled over whole maps: the axis is brought there.
+        let pooled = |x: Candle| ops::global_max_pool(&x);
         Ok(Self(match axes {
-            Axes::Batch => self.0.max_keepdim(0)?,
-            Axes::Channel => self.0.max_keepdim(1)?,
-            Axes::Spatial => ops::global_max_pool(&self.0)?,
+            Axes::Batch => pooled(self.0.reshape((1, n, 1, c * h * w))?.transpose(1, 3)?)?.reshape((1, c, h, w))?,
+            Axes::Channel => pooled(self.0.reshape((n, c, 1, h * w))?.transpose(1, 3)?)?.reshape((n, 1, h, w))?,
+            Axes::Spatial => pooled(self.0.clone())?,
         }))
     }
 
@@ -171,5 +183,33 @@ impl Kernels for Dense {
 
     fn log_softmax(&self) -> Result<Self> {
         Ok(Self(ops::log_softmax(&self.0)?))
+    }
+
+    /// [`ops::balanced_cross_entropy`], unless there is no pixel.
+    fn segmentation_loss(&self, pseudo: &Self) -> Result<Self> {
+        let (from, to) = (self.shape(), pseudo.shape());
+        if from.with_size(to.h, to.w) != to || to.count() == 0 {
+            return loss::segmentation_loss(self, pseudo);
+        }
+        let logits = self.resize(to.h, to.w, Corners::Aligned)?;
+        Ok(Self(ops::balanced_cross_entropy(&logits.0, &pseudo.0)?))
+    }
+
+    /// [`ops::pamr_stored`] where no gradient is wanted, which is where the method uses it.
+    fn pamr(&self, image: &Self, pamr: &Pamr) -> Result<Self> {
+        let (from, guide) = (self.shape(), image.shape());
+        let empty = from.count() == 0 || guide.count() == 0;
+        if self.0.track_op() || from.n != guide.n || empty || pamr.dilations.is_empty() {
+            return pamr::refine(self, image, pamr);
+        }
+        let masks = self.resize(guide.h, guide.w, Corners::Aligned)?;
+        Ok(Self(ops::pamr_stored(&masks.0, &image.0.detach(), pamr)?))
+    }
+
+    fn pseudo_labels(&self, cutoff: &Cutoff) -> Result<Self> {
+        if self.shape().count() == 0 {
+            return pseudo::pseudo_labels(self, cutoff);
+        }
+        Ok(Self(ops::pseudo_labels(&self.0, cutoff)?))
     }
 }
