@@ -79,6 +79,15 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// If memory runs out.
     pub fn predict(&self, photo: &RgbImage, present: Option<&[bool]>) -> Result<Prediction> {
+        let Inference { threshold, background_power, .. } = self.inference;
+        Ok(self.look(photo)?.finish(present, threshold, background_power)?)
+    }
+
+    /// All views of a photo, to be merged.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn look(&self, photo: &RgbImage) -> Result<Merge<'a>> {
         let mut merge = Merge::new(self.model, photo.height() as usize, photo.width() as usize);
         for &scale in &self.inference.scales {
             for mirrored in [false, true] {
@@ -87,7 +96,7 @@ impl<'a> Predictor<'a> {
                 }
             }
         }
-        Ok(merge.finish(present, self.inference.threshold, self.inference.background_power)?)
+        Ok(merge)
     }
 }
 

@@ -126,13 +126,13 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Merges the views. A class is kept if `present` says so, or, without it, if its confidence in any view exceeds
+    /// Merges the views so far. A class is kept if `present` says so, or, without it, if its confidence in any view exceeds
     /// `threshold`; the background goes to the power `background_power`.
     ///
     /// # Errors
     /// [`Error::Config`] if there was no view; or if memory runs out.
-    pub fn finish(self, present: Option<&[bool]>, threshold: f64, background_power: f64) -> Result<Prediction> {
-        let (Some(sum), Some(best)) = (self.sum, self.confidence) else {
+    pub fn finish(&self, present: Option<&[bool]>, threshold: f64, background_power: f64) -> Result<Prediction> {
+        let (Some(sum), Some(best)) = (&self.sum, &self.confidence) else {
             return Err(Error::Config("a prediction needs at least one view".to_owned()));
         };
         let confidence: Vec<f32> = best.tensor().flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?;
@@ -148,7 +148,7 @@ impl<'a> Merge<'a> {
         let classes = kept.len();
         let kept = Tensor::from_vec(kept, (1, classes, 1, 1), sum.tensor().device())?;
         let kept = Dense::new(kept.to_dtype(sum.tensor().dtype())?)?;
-        let masks = finish_merge(&sum, self.views, &kept, background_power)?;
+        let masks = finish_merge(sum, self.views, &kept, background_power)?;
         let labels = masks.tensor().argmax(1)?.flatten_all()?.to_dtype(candle_core::DType::U8)?.to_vec1()?;
         Ok(Prediction { masks, labels, confidence })
     }
