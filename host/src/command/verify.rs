@@ -41,7 +41,7 @@ fn text_line(row: &Row, paint: Paint) -> String {
     let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.1e}"));
     let op = if row.op.is_empty() { "-" } else { &row.op };
     let mut line = format!(
-        "{file:<36} {op:<18} {backend:<10}  abs {:>7}  rel {:>7}  tol {:>7}  ",
+        "{file:<36} {op:<18} {backend:<10}  abs {:>8}  rel {:>8}  tol {:>8}  ",
         number(row.absolute_error),
         number(row.relative_error),
         number(row.tolerance),

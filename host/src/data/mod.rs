@@ -61,7 +61,9 @@ pub fn require_folder(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(Error::input(path, "a file, but a folder is needed")),
-        Err(error) => Err(Error::input(path, if is_missing(&error) { "no such folder".into() } else { reason(&error) })),
+        Err(error) => {
+            Err(Error::input(path, if is_missing(&error) { "no such folder".into() } else { reason(&error) }))
+        }
     }
 }
 

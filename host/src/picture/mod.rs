@@ -10,7 +10,7 @@ mod photo;
 mod tests;
 
 pub use mask::{LabelMap, encode_mask, read_mask, write_mask};
-pub use photo::{encode_photo, read_photo, write_photo};
+pub use photo::{encode_photo, photo_size, read_photo, write_photo};
 
 use std::fs;
 use std::path::Path;

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::error::ImageError;
+use image::metadata::Orientation::{
+    self, FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+};
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::{MAX_DECODER_BYTES, MAX_SIDE, PNG_SIGNATURE, check_size, jpeg, read_bytes};
@@ -26,7 +29,37 @@ pub fn read_photo(path: &Path) -> Result<RgbImage> {
     decode_photo(path, &read_bytes(path)?)
 }
 
+/// Width and height of a photo as [`read_photo`] gives it, without decoding its pixels: what can be wrong with the file
+/// is found, but for damage inside the pixels.
+///
+/// # Errors
+/// As [`read_photo`].
+pub fn photo_size(path: &Path) -> Result<(u32, u32)> {
+    let bytes = read_bytes(path)?;
+    let opened = open(path, &bytes)?;
+    let (width, height) = opened.decoder.dimensions();
+    Ok(match opened.orientation {
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => (height, width),
+        NoTransforms | Rotate180 | FlipHorizontal | FlipVertical => (width, height),
+    })
+}
+
 pub(super) fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
+    let opened = open(path, bytes)?;
+    let refuse = |error: ImageError| Error::input(path, complaint(opened.format, &error));
+    let mut picture = DynamicImage::from_decoder(opened.decoder).map_err(refuse)?;
+    picture.apply_orientation(opened.orientation);
+    Ok(into_rgb(picture))
+}
+
+/// A photo whose header is read.
+struct Opened<D> {
+    format: ImageFormat,
+    decoder: D,
+    orientation: Orientation,
+}
+
+fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<Opened<impl ImageDecoder + use<'b>>> {
     let format = if bytes.starts_with(PNG_SIGNATURE) {
         ImageFormat::Png
     } else if bytes.starts_with(b"\xff\xd8") {
@@ -48,10 +81,8 @@ pub(super) fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
     let (width, height) = decoder.dimensions();
     check_size(path, width, height)?;
     // A broken orientation entry is no reason to refuse a photo: it is shown as stored.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refuse)?;
-    picture.apply_orientation(orientation);
-    Ok(into_rgb(picture))
+    let orientation = decoder.orientation().unwrap_or(NoTransforms);
+    Ok(Opened { format, decoder, orientation })
 }
 
 /// Eight bits, three channels; what is transparent shows white.

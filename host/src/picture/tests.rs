@@ -146,6 +146,20 @@ fn the_cameras_orientation_is_applied() {
 }
 
 #[test]
+fn the_size_is_known_before_the_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photo.jpg");
+    let stored = jpeg(&gradient(32, 16));
+    for orientation in 1..=8 {
+        let bytes = with_orientation(&stored, orientation);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(super::photo_size(&path).unwrap(), photo(&bytes).unwrap().dimensions(), "orientation {orientation}");
+    }
+    std::fs::write(&path, &stored[..stored.len() / 2]).unwrap();
+    assert!(super::photo_size(&path).unwrap_err().to_string().contains("cut off"));
+}
+
+#[test]
 fn a_cut_off_photo_is_refused() {
     let whole = jpeg(&gradient(64, 48));
     for end in [3, 20, whole.len() / 2, whole.len() - 40, whole.len() - 1] {
