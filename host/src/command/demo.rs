@@ -164,23 +164,22 @@ fn segment(
     Ok((first, best))
 }
 
-/// Photo, both models' masks and the truth, a row a photo.
+/// Photo, both models' masks and the truth, a row a photo, with one legend.
 fn draw(dataset: &Dataset, val: &[Sample], outcomes: &[Outcome]) -> Result<image::RgbImage> {
     let names = dataset.classes().names();
     let mut rows = Vec::new();
     for sample in val.iter().take(SHEET_ROWS) {
         let photo = picture::read_photo(&sample.photo)?;
+        let predicted = outcomes.iter().map(|outcome| outcome.masks.join(format!("{}.png", sample.name)));
         let mut row = vec![(sample.name.clone(), photo.clone())];
-        for outcome in outcomes {
-            let mask = picture::read_mask(&outcome.masks.join(format!("{}.png", sample.name)))?;
-            row.push((String::new(), overlay::overlay(&photo, &mask, names)));
-        }
-        if let Some(truth) = &sample.mask {
-            row.push((String::new(), overlay::overlay(&photo, &picture::read_mask(truth)?, names)));
+        for mask in predicted.chain(sample.mask.clone()) {
+            row.push((String::new(), overlay::blend(&photo, &picture::read_mask(&mask)?)));
         }
         rows.push(row);
     }
-    Ok(sheet::sheet(&rows, &["photo", "CAM", "single-stage", "truth"]))
+    let objects: Vec<u8> = (1..=dataset.classes().objects() as u8).collect();
+    let sheet = sheet::sheet(&rows, &["photo", "CAM", "single-stage", "truth"]);
+    Ok(overlay::add_legend(&sheet, &objects, names))
 }
 
 fn summary(outcomes: &[Outcome]) -> Table {

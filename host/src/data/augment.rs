@@ -1,6 +1,10 @@
 //! Variations of training photos: random resized crop, mirror image, colour jitter; and normalisation.
 
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::ImageRef};
+use fast_image_resize::{
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
+};
 use image::RgbImage;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -166,15 +170,18 @@ fn turn(pixels: &mut [u8], share: f32) {
 /// If a side is 0.
 pub fn resize(photo: &RgbImage, window: Option<[f64; 4]>, width: usize, height: usize) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("the photo cannot be resized: {error}"));
-    let source = ImageRef::new(photo.width(), photo.height(), photo.as_raw(), PixelType::U8x3);
+    // Typed images: the untyped entry point would compile the resizing of every pixel format.
+    let source = TypedImageRef::<U8x3>::from_buffer(photo.width(), photo.height(), photo.as_raw());
     let source = source.map_err(|error| failed(&error))?;
-    let mut target = fast_image_resize::images::Image::new(width as u32, height as u32, PixelType::U8x3);
+    let mut pixels = vec![0; 3 * width * height];
+    let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut pixels);
+    let target = target.as_mut().map_err(|error| failed(&error))?;
     let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     if let Some([left, top, width, height]) = window {
         options = options.crop(left, top, width, height);
     }
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
-    Ok(target.into_vec())
+    Resizer::new().resize_typed(&source, target, &options).map_err(|error| failed(&error))?;
+    Ok(pixels)
 }
 
 /// Channels first, minus ImageNet's mean, over its deviation; mirrored if asked.
