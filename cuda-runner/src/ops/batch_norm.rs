@@ -1,13 +1,20 @@
 //! Batch normalisation with the batch's own statistics.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    mem::MaybeUninit,
+    sync::{Arc, OnceLock},
+};
 
 use candle_core::{
     CpuStorage, CustomOp3, Error, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
 };
+use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::{
+    element::{Element, elements, on_host, with_element, written},
+    scale_shift::transform,
+};
 
 /// What [`batch_norm_train`] gives.
 #[derive(Clone, Debug)]
@@ -75,52 +82,85 @@ fn planes<T>(x: &[T], channel: usize, channels: usize, pixels: usize) -> impl It
     x.chunks_exact(pixels).skip(channel).step_by(channels)
 }
 
-/// Sum of `term` over two slices, in 16 interleaved partial sums that a compiler keeps in vector registers.
-fn sum_pairs<T: Element>(a: &[T], b: &[T], term: impl Fn(T, T) -> T) -> f64 {
-    const LANES: usize = 16;
+/// The planes of every channel, to be written.
+fn planes_mut<T>(y: &mut [T], channels: usize, pixels: usize) -> Vec<Vec<&mut [T]>> {
+    let images = y.len() / pixels / channels;
+    let mut planes: Vec<Vec<&mut [T]>> = (0..channels).map(|_| Vec::with_capacity(images)).collect();
+    for (index, plane) in y.chunks_exact_mut(pixels).enumerate() {
+        planes[index % channels].push(plane);
+    }
+    planes
+}
+
+/// Interleaved partial sums that a compiler keeps in vector registers.
+const LANES: usize = 32;
+
+/// Sum of `term` over a slice.
+#[inline(always)]
+fn sum<T: Element>(x: &[T], term: impl Fn(T) -> T) -> f64 {
     let mut partial = [T::zero(); LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| term(a, b).to_f64()).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for ((partial, &a), &b) in partial.iter_mut().zip(a).zip(b) {
-            *partial += term(a, b);
+    let chunks = x.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().map(|&x| term(x).to_f64()).sum();
+    for x in chunks {
+        for (partial, &x) in partial.iter_mut().zip(x) {
+            *partial += term(x);
         }
     }
     rest + partial.iter().map(|sum| sum.to_f64()).sum::<f64>()
 }
 
+/// Sums of the gradients that the rectification lets pass, and of their products with `x - mean`.
+#[inline(always)]
+fn gradient_sums<T: Element>(x: &[T], y: &[T], dy: &[T], mean: T, relu: bool) -> (f64, f64) {
+    let (mut plain, mut centred) = ([T::zero(); LANES], [T::zero(); LANES]);
+    let whole = x.len() / LANES * LANES;
+    let kept = |y: T, dy: T| if !relu || y > T::zero() { dy } else { T::zero() };
+    let chunks = x.chunks_exact(LANES).zip(y.chunks_exact(LANES)).zip(dy.chunks_exact(LANES));
+    for ((x, y), dy) in chunks {
+        for lane in 0..LANES {
+            let dy = kept(y[lane], dy[lane]);
+            plain[lane] += dy;
+            centred[lane] += (x[lane] - mean) * dy;
+        }
+    }
+    let total = |partial: [T; LANES]| partial.iter().map(|sum| sum.to_f64()).sum::<f64>();
+    let mut sums = (total(plain), total(centred));
+    for index in whole..x.len() {
+        let dy = kept(y[index], dy[index]);
+        sums.0 += dy.to_f64();
+        sums.1 += ((x[index] - mean) * dy).to_f64();
+    }
+    sums
+}
+
 impl BatchNormOp {
-    /// Channel-major output: each task owns a channel; its planes are put in place afterwards.
+    /// Every task owns a channel, whose pixels stay in its cache from the first sum to the output.
     fn forward<T: Element>(&self, x: &[T], gamma: &[T], beta: &[T], pixels: usize) -> (Vec<T>, Vec<Statistics>) {
         let channels = gamma.len();
         let samples = (x.len() / channels) as f64;
-        let statistics: Vec<Statistics> = (0..channels)
-            .into_par_iter()
-            .map(|channel| {
+        let arch = Arch::new();
+        let mut statistics = Vec::new();
+        let normalise = |(channel, outputs): (usize, Vec<&mut [MaybeUninit<T>]>)| {
+            arch.dispatch(|| {
                 let planes = planes(x, channel, channels, pixels);
-                let sum: f64 = planes.clone().map(|x| sum_pairs(x, x, |x, _| x)).sum();
-                let mean = sum / samples;
+                let mean = planes.clone().map(|x| sum(x, |x| x)).sum::<f64>() / samples;
                 let centre = T::from_f64(mean);
-                let squares: f64 = planes.map(|x| sum_pairs(x, x, |x, _| (x - centre) * (x - centre))).sum();
-                Statistics { mean, variance: squares / samples }
-            })
-            .collect();
-        let mut y = vec![T::zero(); x.len()];
-        y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(plane, (y, x))| {
-            let channel = plane % channels;
-            let Statistics { mean, variance } = statistics[channel];
-            let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
-            let shift = T::from_f64(beta[channel].to_f64() - mean * scale);
-            let scale = T::from_f64(scale);
-            if self.relu {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    let value = x * scale + shift;
-                    *y = if value > T::zero() { value } else { T::zero() };
+                let squares = planes.clone().map(|x| sum(x, |x| (x - centre) * (x - centre))).sum::<f64>();
+                let variance = squares / samples;
+                let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
+                let shift = T::from_f64(beta[channel].to_f64() - mean * scale);
+                for (x, y) in planes.zip(outputs) {
+                    transform(x, T::from_f64(scale), shift, self.relu, y);
                 }
-            } else {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * scale + shift);
-            }
-        });
+                Statistics { mean, variance }
+            })
+        };
+        // SAFETY: every plane belongs to one channel, and `transform` writes all of it.
+        let y = unsafe {
+            written(x.len(), |y| {
+                statistics = planes_mut(y, channels, pixels).into_par_iter().enumerate().map(normalise).collect();
+            })
+        };
         (y, statistics)
     }
 
@@ -129,49 +169,41 @@ impl BatchNormOp {
         let pixels = h * w;
         let dy = dy.contiguous()?;
         let statistics = self.statistics.get().ok_or_else(missing)?;
+        let arch = Arch::new();
         let (dx, sums) = on_host::<T, 4, _>("batch_norm", [x, gamma, y, &dy], |[x, gamma, y, dy]| {
-            let rectified: Vec<T>;
-            let dy = if self.relu {
-                let mut kept = vec![T::zero(); dy.len()];
-                kept.par_chunks_mut(pixels).zip(y.par_chunks(pixels)).zip(dy.par_chunks(pixels)).for_each(
-                    |((kept, y), dy)| {
-                        for ((kept, &y), &dy) in kept.iter_mut().zip(y).zip(dy) {
-                            *kept = if y > T::zero() { dy } else { T::zero() };
-                        }
-                    },
-                );
-                rectified = kept;
-                &rectified[..]
-            } else {
-                dy
-            };
-            let sums: Vec<(f64, f64)> = (0..channels)
-                .into_par_iter()
-                .map(|channel| {
-                    let mean = T::from_f64(statistics[channel].mean);
-                    let pairs = planes(x, channel, channels, pixels).zip(planes(dy, channel, channels, pixels));
-                    pairs.fold((0.0, 0.0), |(plain, centred), (x, dy)| {
-                        (plain + sum_pairs(x, dy, |_, dy| dy), centred + sum_pairs(x, dy, |x, dy| (x - mean) * dy))
-                    })
-                })
-                .collect();
             let samples = (x.len() / channels) as f64;
-            let mut dx = vec![T::zero(); x.len()];
-            let planes = dx.par_chunks_mut(pixels).zip(x.par_chunks(pixels).zip(dy.par_chunks(pixels))).enumerate();
-            planes.for_each(|(plane, (dx, (x, dy)))| {
-                let channel = plane % channels;
-                let (plain, centred) = sums[channel];
-                let Statistics { mean, variance } = statistics[channel];
-                let deviation = (variance + self.eps).sqrt();
-                let scale = gamma[channel].to_f64() / deviation;
-                // dx = scale (dy - mean(dy) - normalised x * mean(dy * normalised x)), as a x + b dy + c.
-                let slope = -scale * centred / (samples * (variance + self.eps));
-                let offset = T::from_f64(-scale * plain / samples - slope * mean);
-                let (slope, scale) = (T::from_f64(slope), T::from_f64(scale));
-                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                    *dx = scale * dy + (slope * x + offset);
-                }
-            });
+            let mut sums: Vec<(f64, f64)> = Vec::new();
+            let differentiate = |(channel, outputs): (usize, Vec<&mut [MaybeUninit<T>]>)| {
+                arch.dispatch(|| {
+                    let of = |t| planes(t, channel, channels, pixels);
+                    let inputs = of(x).zip(of(y)).zip(of(dy));
+                    let Statistics { mean, variance } = statistics[channel];
+                    let (mut plain, mut centred) = (0.0, 0.0);
+                    for ((x, y), dy) in inputs.clone() {
+                        let (of_plane, centred_of_plane) = gradient_sums(x, y, dy, T::from_f64(mean), self.relu);
+                        plain += of_plane;
+                        centred += centred_of_plane;
+                    }
+                    // dx = scale (dy - mean(dy) - normalised x * mean(dy * normalised x)), as a x + b dy + c.
+                    let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
+                    let slope = -scale * centred / (samples * (variance + self.eps));
+                    let offset = T::from_f64(-scale * plain / samples - slope * mean);
+                    let (slope, scale) = (T::from_f64(slope), T::from_f64(scale));
+                    for (((x, y), dy), dx) in inputs.zip(outputs) {
+                        for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
+                            let dy = if !self.relu || y > T::zero() { dy } else { T::zero() };
+                            dx.write(scale * dy + (slope * x + offset));
+                        }
+                    }
+                    (plain, centred)
+                })
+            };
+            // SAFETY: every plane belongs to one channel; its inputs are as long as it is.
+            let dx = unsafe {
+                written(x.len(), |dx| {
+                    sums = planes_mut(dx, channels, pixels).into_par_iter().enumerate().map(differentiate).collect();
+                })
+            };
             Ok((dx, sums))
         })?;
         let vector = |values: Vec<f64>| Tensor::from_vec(values, channels, x.device())?.to_dtype(x.dtype());

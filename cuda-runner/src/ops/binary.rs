@@ -1,10 +1,12 @@
 //! Elementwise functions of two tensors that broadcast, with gradients of the tracked operands only.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::element::{Element, elements, on_host, with_element, written};
 
 /// An elementwise function of two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,28 +134,34 @@ impl Broadcast {
 
     fn map<T: Element>(&self, a: &[T], b: &[T], f: impl Fn(T, T) -> T + Copy + Sync) -> Vec<T> {
         let [n, c, h, w] = self.y;
-        let mut y = vec![T::zero(); n * c * h * w];
-        if y.is_empty() {
-            return y;
+        let count = n * c * h * w;
+        if count == 0 {
+            return Vec::new();
         }
         let (arch, (_, length)) = (Arch::new(), self.rows());
-        let plane = |(index, y): (usize, &mut [T])| {
+        let plane = |(index, y): (usize, &mut [MaybeUninit<T>])| {
             let (mut a_buffer, mut b_buffer) = ([T::zero(); PIECE], [T::zero(); PIECE]);
+            let at = (index / c, index % c);
             for (row, y) in y.chunks_exact_mut(length).enumerate() {
-                let (a, b) = (
-                    self.row(self.a, a, (index / c, index % c), row),
-                    self.row(self.b, b, (index / c, index % c), row),
-                );
+                let (a, b) = (self.row(self.a, a, at, row), self.row(self.b, b, at, row));
                 for (piece, y) in y.chunks_mut(PIECE).enumerate() {
                     let a = a.piece(piece * PIECE, y.len(), &mut a_buffer);
                     let b = b.piece(piece * PIECE, y.len(), &mut b_buffer);
-                    arch.dispatch(|| y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)));
+                    arch.dispatch(|| {
+                        y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| {
+                            y.write(f(a, b));
+                        });
+                    });
                 }
             }
         };
-        let planes = y.par_chunks_mut(h * w).enumerate().with_min_len((PIECE / (h * w)).max(1));
-        planes.for_each(plane);
-        y
+        // SAFETY: a map is a whole number of rows, a row its pieces, and a piece of an operand as long as `y`'s.
+        unsafe {
+            written(count, |y| {
+                let planes = y.par_chunks_mut(h * w).enumerate().with_min_len((PIECE / (h * w)).max(1));
+                planes.for_each(plane);
+            })
+        }
     }
 
     fn backward<T: Element>(&self, side: Side, a: &[T], b: &[T], dy: &[T]) -> Vec<T> {

@@ -1,5 +1,7 @@
 //! What the CPU implementations share: element types, access to a tensor's memory, errors.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, DType, Error, Layout, Result, Storage, Tensor, WithDType, bail};
 
 /// A real element type.
@@ -165,4 +167,16 @@ pub(crate) fn on_host<T: Element, const N: usize, R>(
         *slice = host_elements(name, storage, layout)?;
     }
     body(slices)
+}
+
+/// A vector of `length` elements that `fill` writes, without zeroing it first.
+///
+/// # Safety
+/// `fill` must write every element.
+pub(crate) unsafe fn written<T: Element>(length: usize, fill: impl FnOnce(&mut [MaybeUninit<T>])) -> Vec<T> {
+    let mut elements = Vec::with_capacity(length);
+    fill(&mut elements.spare_capacity_mut()[..length]);
+    // SAFETY: the capacity is at least `length`, and the caller promises that every element is written.
+    unsafe { elements.set_len(length) };
+    elements
 }

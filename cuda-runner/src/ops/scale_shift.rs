@@ -1,9 +1,12 @@
 //! Scale and shift of each channel: batch normalisation with statistics that do not change.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
+use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::element::{Element, elements, on_host, with_element, written};
 
 /// `x * scale + shift`, each channel by its own scale and shift, then ReLU if `relu` (gradient 0 at 0). Frozen or
 /// evaluated batch normalisation, with `scale = gamma / sqrt(variance + eps)` and `shift = beta - mean * scale`.
@@ -27,22 +30,19 @@ struct ScaleShift {
 
 impl ScaleShift {
     fn forward<T: Element>(&self, x: &[T], scale: &[T], shift: &[T], pixels: usize) -> Vec<T> {
-        let mut y = vec![T::zero(); x.len()];
         if x.is_empty() {
-            return y;
+            return Vec::new();
         }
-        y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(plane, (y, x))| {
-            let (scale, shift) = (scale[plane % scale.len()], shift[plane % shift.len()]);
-            if self.relu {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    let value = x * scale + shift;
-                    *y = if value > T::zero() { value } else { T::zero() };
-                }
-            } else {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * scale + shift);
-            }
-        });
-        y
+        let arch = Arch::new();
+        // SAFETY: chunks of `y` and of `x` have the same length, which `transform` relies on as well.
+        unsafe {
+            written(x.len(), |y| {
+                y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(plane, (y, x))| {
+                    let (scale, shift) = (scale[plane % scale.len()], shift[plane % shift.len()]);
+                    arch.dispatch(|| transform(x, scale, shift, self.relu, y));
+                });
+            })
+        }
     }
 
     fn backward<T: Element>(
@@ -85,6 +85,21 @@ impl ScaleShift {
         })?;
         let vector = |values: Vec<f64>| Tensor::from_vec(values, channels, x.device())?.to_dtype(x.dtype());
         Ok([Tensor::from_vec(dx, x.shape(), x.device())?, vector(dscale)?, vector(dshift)?])
+    }
+}
+
+/// Writes `x * scale + shift`, rectified if `relu`, to every element of `y`, which is as long as `x`.
+#[inline(always)]
+pub(super) fn transform<T: Element>(x: &[T], scale: T, shift: T, relu: bool, y: &mut [MaybeUninit<T>]) {
+    if relu {
+        for (y, &x) in y.iter_mut().zip(x) {
+            let value = x * scale + shift;
+            y.write(if value > T::zero() { value } else { T::zero() });
+        }
+    } else {
+        for (y, &x) in y.iter_mut().zip(x) {
+            y.write(x * scale + shift);
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Elementwise functions of one tensor, with gradients that stay finite wherever the gradient that arrives is 0.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::element::{Element, elements, on_host, with_element, written};
 
 /// Elements a task works on: small enough to share, large enough to pay for the task.
-pub(super) const CHUNK: usize = 16 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 /// `max(x, 0)`, with gradient 0 at 0.
 ///
@@ -154,28 +156,41 @@ impl CustomOp1 for Unary {
 /// `f` of every element.
 fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
     let arch = Arch::new();
-    let mut y = vec![T::zero(); x.len()];
-    let chunk = |y: &mut [T], x: &[T]| arch.dispatch(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
-    if x.len() <= CHUNK {
-        chunk(&mut y, x);
-    } else {
-        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| chunk(y, x));
+    let chunk = |y: &mut [MaybeUninit<T>], x: &[T]| {
+        arch.dispatch(|| {
+            y.iter_mut().zip(x).for_each(|(y, &x)| {
+                y.write(f(x));
+            });
+        });
+    };
+    // SAFETY: the chunks of `y` and `x` have the same lengths, so every element is written.
+    unsafe {
+        written(x.len(), |y| match x.len() <= CHUNK {
+            true => chunk(y, x),
+            false => y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| chunk(y, x)),
+        })
     }
-    y
 }
 
-/// `f` of every three corresponding elements.
-pub(super) fn zip<T: Element>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T + Copy + Sync) -> Vec<T> {
+/// `f` of every three corresponding elements of slices of the same length.
+fn zip<T: Element>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T + Copy + Sync) -> Vec<T> {
     let arch = Arch::new();
-    let mut y = vec![T::zero(); a.len()];
-    let chunk = |y: &mut [T], a: &[T], b: &[T], c: &[T]| {
-        arch.dispatch(|| y.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c)));
+    assert!(a.len() == b.len() && a.len() == c.len());
+    let chunk = |y: &mut [MaybeUninit<T>], a: &[T], b: &[T], c: &[T]| {
+        arch.dispatch(|| {
+            y.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| {
+                y.write(f(a, b, c));
+            });
+        });
     };
-    if a.len() <= CHUNK {
-        chunk(&mut y, a, b, c);
-    } else {
-        let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).zip(c.par_chunks(CHUNK));
-        y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, ((a, b), c))| chunk(y, a, b, c));
+    // SAFETY: the slices have the same length, and so have their chunks: every element is written.
+    unsafe {
+        written(a.len(), |y| {
+            if a.len() <= CHUNK {
+                return chunk(y, a, b, c);
+            }
+            let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).zip(c.par_chunks(CHUNK));
+            y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, ((a, b), c))| chunk(y, a, b, c));
+        })
     }
-    y
 }

@@ -125,26 +125,27 @@ impl<T: Lanes + Pooled> Correlate<'_, T> {
     fn chunks(&self, lanes: usize) -> (Gradients<'_, T>, Vec<Vec<Run>>) {
         let (frame, pass) = (self.frame, self.pass);
         let (rows, columns) = pass.size;
-        let input = self.channels * frame.channel();
-        let through = pass.runs(0..rows, frame.row, lanes).starts.len() == 1 && frame.row != columns;
-        let gradients = match through {
-            true => self.framed_gradients(lanes),
-            false => Gradients { copied: None, original: self.gradients, map: rows * columns },
+        let layout = pass.runs(0..rows, frame.row, lanes);
+        // Runs as the maps lie in memory; whole vectors of a framed map, with zeros for gradients beyond its columns.
+        let (gradients, pitch) = match frame.is_direct() || layout.pitch == columns {
+            true => (Gradients { copied: None, original: self.gradients, map: rows * columns }, columns),
+            false => (self.spaced_gradients(layout.pitch), layout.pitch),
         };
-        // Whether whole rows can be joined to one run.
-        let (pitch, joined) = if through { (frame.row, true) } else { (columns, frame.row == columns) };
+        let joined = frame.row == pitch;
+        let step = if joined { (CHUNK / pitch).clamp(1, rows) } else { 1 };
+        let input = self.channels * frame.channel();
         let mut chunks: Vec<Vec<Run>> = Vec::new();
         let mut filled = 0;
-        let step = if joined { (CHUNK / pitch).clamp(1, rows) } else { 1 };
         for image in 0..self.images {
             for top in (0..rows).step_by(step) {
                 let count = step.min(rows - top);
-                let length = match through && top + count == rows {
-                    // A map that is its own frame ends with the last pixel that the last output sees.
-                    true if frame.is_direct() => (count - 1) * pitch + columns,
-                    // Beyond the last output of a map its gradients are zeros up to a whole vector.
-                    true => ((count - 1) * pitch + columns).next_multiple_of(lanes),
-                    false => count * pitch,
+                let used = (count - 1) * pitch + columns;
+                let length = match gradients.copied {
+                    // Up to the rows of the next chunk.
+                    Some(_) if joined && top + count < rows => count * pitch,
+                    // After the last row come zeros, as after every row that is its own run.
+                    Some(_) => used.next_multiple_of(lanes),
+                    None => used,
                 };
                 if chunks.is_empty() || filled + length / 2 > CHUNK {
                     chunks.push(Vec::new());
@@ -160,18 +161,17 @@ impl<T: Lanes + Pooled> Correlate<'_, T> {
         (gradients, chunks)
     }
 
-    /// The gradients in rows as long as the frame's, with zeros where the frame has no output.
-    fn framed_gradients(&self, lanes: usize) -> Gradients<'_, T> {
+    /// The gradients in rows `pitch` apart, with zeros between.
+    fn spaced_gradients(&self, pitch: usize) -> Gradients<'_, T> {
         let (rows, columns) = self.pass.size;
-        let (row, used) = (self.frame.row, (rows - 1) * self.frame.row + columns);
-        let map = used.next_multiple_of(lanes).next_multiple_of(16) + 16;
+        let map = (rows * pitch).next_multiple_of(16) + 16;
         let mut copied = Scratch::new(self.images * self.outputs * map);
         copied.par_chunks_mut(map).zip(self.gradients.par_chunks(rows * columns)).for_each(|(copied, gradients)| {
             let mut end = 0;
             for (y, gradients) in gradients.chunks_exact(columns).enumerate() {
-                copied[end..y * row].fill(T::zero());
-                end = y * row + columns;
-                copied[y * row..end].copy_from_slice(gradients);
+                copied[end..y * pitch].fill(T::zero());
+                end = y * pitch + columns;
+                copied[y * pitch..end].copy_from_slice(gradients);
             }
             copied[end..].fill(T::zero());
         });

@@ -1,10 +1,13 @@
 //! Outputs as sums over framed inputs: the forward pass, and the input gradient as the same with other taps.
 
+use std::mem::MaybeUninit;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
     super::{
+        element::written,
         lanes::Lanes,
         scratch::{Pooled, Scratch},
     },
@@ -62,24 +65,22 @@ struct Packed<T: Pooled> {
 impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W> {
     fn tiled<S: Simd, const R: usize>(&self, simd: S) -> Vec<T> {
         let pixels = self.map.0 * self.map.1;
-        let mut y = vec![T::zero(); self.images * self.outputs * pixels];
-        if y.is_empty() {
-            return y;
-        }
         let packed: Vec<Packed<T>> = self.passes.iter().map(|pass| self.pack::<R>(pass)).collect();
         let block = self.output_block(R);
-        let blocks = self.outputs.div_ceil(block);
-        let images = y.par_chunks_mut(self.outputs * pixels).enumerate();
-        images.for_each(|(image, y)| {
-            let tasks = y.par_chunks_mut(block * pixels).enumerate();
-            tasks.take(blocks).for_each(|(index, y)| {
+        let tasks = |(image, y): (usize, &mut [MaybeUninit<T>])| {
+            y.par_chunks_mut(block * pixels).enumerate().for_each(|(index, y)| {
                 for (pass, packed) in self.passes.iter().zip(&packed) {
                     let task = Task::<T, W, R> { gather: self, pass, packed, image, first: index * block, y };
                     simd.vectorize(task);
                 }
             });
-        });
-        y
+        };
+        // SAFETY: the grids of the passes together are the map, and a task writes all of a grid, with or without taps.
+        unsafe {
+            written(self.images * self.outputs * pixels, |y| {
+                y.par_chunks_mut(self.outputs * pixels).enumerate().for_each(tasks);
+            })
+        }
     }
 
     /// Outputs to a task: all of them unless there are too few images to share out.
@@ -129,7 +130,7 @@ struct Task<'a, T: Lanes + Pooled, W, const R: usize> {
     image: usize,
     /// The first output.
     first: usize,
-    y: &'a mut [T],
+    y: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Lanes + Pooled, W, const R: usize> WithSimd for Task<'_, T, W, R> {
@@ -212,14 +213,19 @@ impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
                 let start = (pass.origin.0 + row * pass.step) * gather.map.1 + pass.origin.1;
                 let y = &mut y[start..][..(columns.max(1) - 1) * pass.step + columns.min(1)];
                 if pass.taps.is_empty() {
-                    y.iter_mut().step_by(pass.step).for_each(|y| *y = bias);
+                    y.iter_mut().step_by(pass.step).for_each(|y| {
+                        y.write(bias);
+                    });
                     continue;
                 }
                 let sums = &sums[output * width + index * pitch..][..columns];
-                match (pass.step, gather.bias) {
-                    (1, None) => y.copy_from_slice(sums),
-                    (1, Some(_)) => y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias),
-                    (step, _) => y.iter_mut().step_by(step).zip(sums).for_each(|(y, &sum)| *y = sum + bias),
+                match pass.step {
+                    1 => y.iter_mut().zip(sums).for_each(|(y, &sum)| {
+                        y.write(sum + bias);
+                    }),
+                    step => y.iter_mut().step_by(step).zip(sums).for_each(|(y, &sum)| {
+                        y.write(sum + bias);
+                    }),
                 }
             }
         }
