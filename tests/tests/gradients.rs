@@ -230,6 +230,7 @@ fn of_refinement_and_merging() -> Outcome {
         let image = CandleF64.load(guide, &sample.values(guide, 0.0, 1.0))?;
         let masks = given(shape, sample.masks(shape))?;
         check("refined", &masks, |masks| Ok(refine(masks, &image, &pamr)?))?;
+        check("refined override", &masks, |masks| Ok(masks.pamr(&image, &pamr)?))?;
 
         let labels = CandleF64.load(Shape::new(shape.n, shape.c, 1, 1), &sample.labels(shape.n, shape.c))?;
         let all = shape.with_channels(shape.c + 1);

@@ -205,7 +205,7 @@ impl<T: Lanes + Pooled> WithSimd for Affinities<'_, T> {
             }
         }
         for kernel in affinities.chunks_exact_mut(pitch) {
-            kernel.iter_mut().zip(total.iter()).for_each(|(kernel, &total)| *kernel = *kernel / total);
+            kernel.iter_mut().zip(total.iter()).for_each(|(kernel, &total)| *kernel /= total);
         }
     }
 }

@@ -69,7 +69,7 @@ impl MaxPool {
                 for iy in ys.clone() {
                     for (index, &value) in (iy * w..).zip(&x[iy * w..(iy + 1) * w]).take(xs.end).skip(xs.start) {
                         // A NaN wins, so that it is not hidden.
-                        if value > largest || value != value {
+                        if value > largest || value.partial_cmp(&value).is_none() {
                             (first, largest) = (index, value);
                         }
                     }

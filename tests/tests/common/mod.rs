@@ -66,6 +66,13 @@ pub(crate) fn maps() -> impl Strategy<Value = (Shape, u64)> {
         .prop_map(|((n, c, h, w), seed)| (Shape::new(n, c, h, w), seed))
 }
 
+/// Mostly small shapes, sometimes maps of more pixels or channels than a kernel works on at once.
+pub(crate) fn maps_beyond_a_tile() -> impl Strategy<Value = (Shape, u64)> {
+    let large = ((1_usize..=2, 1_usize..=23, 20_usize..=30, 20_usize..=40), proptest::num::u64::ANY)
+        .prop_map(|((n, c, h, w), seed)| (Shape::new(n, c, h, w), seed));
+    proptest::prelude::prop_oneof![3 => maps(), 1 => large]
+}
+
 /// Fails with a sentence unless a condition holds.
 macro_rules! ensure {
     ($condition:expr, $($sentence:tt)+) => {
