@@ -8,11 +8,11 @@ use std::{
 use candle_core::{
     CpuStorage, CustomOp3, Error, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
 };
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{
     element::{Element, elements, on_host, with_element, written},
+    lanes::vectorised,
     scale_shift::transform,
 };
 
@@ -92,45 +92,73 @@ fn planes_mut<T>(y: &mut [T], channels: usize, pixels: usize) -> Vec<Vec<&mut [T
     planes
 }
 
-/// Interleaved partial sums that a compiler keeps in vector registers.
+/// Interleaved partial sums that stay in vector registers.
 const LANES: usize = 32;
 
-/// Sum of `term` over a slice.
-#[inline(always)]
-fn sum<T: Element>(x: &[T], term: impl Fn(T) -> T) -> f64 {
-    let mut partial = [T::zero(); LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|&x| term(x).to_f64()).sum();
-    for x in chunks {
-        for (partial, &x) in partial.iter_mut().zip(x) {
-            *partial += term(x);
+vectorised! {
+    /// Sum of `x - centre`, or of its squares.
+    ['a, T: Element] ['a, T]
+    fn moment(x: &'a [T], centre: T, squared: bool) -> f64 {
+        let mut partial = [T::zero(); LANES];
+        let whole = x.len() / LANES * LANES;
+        for x in x.chunks_exact(LANES) {
+            for lane in 0..LANES {
+                let distance = x[lane] - centre;
+                partial[lane] += if squared { distance * distance } else { distance };
+            }
         }
+        let mut sum = 0.0;
+        for &x in &x[whole..] {
+            let distance = x - centre;
+            sum += (if squared { distance * distance } else { distance }).to_f64();
+        }
+        for partial in partial {
+            sum += partial.to_f64();
+        }
+        sum
     }
-    rest + partial.iter().map(|sum| sum.to_f64()).sum::<f64>()
-}
 
-/// Sums of the gradients that the rectification lets pass, and of their products with `x - mean`.
-#[inline(always)]
-fn gradient_sums<T: Element>(x: &[T], y: &[T], dy: &[T], mean: T, relu: bool) -> (f64, f64) {
-    let (mut plain, mut centred) = ([T::zero(); LANES], [T::zero(); LANES]);
-    let whole = x.len() / LANES * LANES;
-    let kept = |y: T, dy: T| if !relu || y > T::zero() { dy } else { T::zero() };
-    let chunks = x.chunks_exact(LANES).zip(y.chunks_exact(LANES)).zip(dy.chunks_exact(LANES));
-    for ((x, y), dy) in chunks {
+    /// Sums of the gradients that the rectification lets pass, and of their products with `x - centre`.
+    ['a, T: Element] ['a, T]
+    pub(super) fn gradient_sums(x: &'a [T], y: &'a [T], dy: &'a [T], centre: T, relu: bool) -> (f64, f64) {
+        let (mut plain, mut centred) = ([T::zero(); LANES], [T::zero(); LANES]);
+        let whole = x.len() / LANES * LANES;
+        for ((x, y), dy) in x.chunks_exact(LANES).zip(y.chunks_exact(LANES)).zip(dy.chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                let dy = if !relu || y[lane] > T::zero() { dy[lane] } else { T::zero() };
+                plain[lane] += dy;
+                centred[lane] += (x[lane] - centre) * dy;
+            }
+        }
+        let mut sums = (0.0, 0.0);
+        for index in whole..x.len() {
+            let dy = if !relu || y[index] > T::zero() { dy[index] } else { T::zero() };
+            sums.0 += dy.to_f64();
+            sums.1 += ((x[index] - centre) * dy).to_f64();
+        }
         for lane in 0..LANES {
-            let dy = kept(y[lane], dy[lane]);
-            plain[lane] += dy;
-            centred[lane] += (x[lane] - mean) * dy;
+            sums.0 += plain[lane].to_f64();
+            sums.1 += centred[lane].to_f64();
+        }
+        sums
+    }
+
+    /// Writes `factors[0] * dy + factors[1] * x + factors[2]`, with the `dy` that the rectification lets pass, to
+    /// every element of `dx`, which is as long as the inputs.
+    ['a, T: Element] ['a, T]
+    pub(super) fn input_gradient(
+        x: &'a [T],
+        y: &'a [T],
+        dy: &'a [T],
+        factors: [T; 3],
+        relu: bool,
+        dx: &'a mut [MaybeUninit<T>],
+    ) -> () {
+        for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
+            let dy = if !relu || y > T::zero() { dy } else { T::zero() };
+            dx.write(factors[0] * dy + (factors[1] * x + factors[2]));
         }
     }
-    let total = |partial: [T; LANES]| partial.iter().map(|sum| sum.to_f64()).sum::<f64>();
-    let mut sums = (total(plain), total(centred));
-    for index in whole..x.len() {
-        let dy = kept(y[index], dy[index]);
-        sums.0 += dy.to_f64();
-        sums.1 += ((x[index] - mean) * dy).to_f64();
-    }
-    sums
 }
 
 impl BatchNormOp {
@@ -138,22 +166,18 @@ impl BatchNormOp {
     fn forward<T: Element>(&self, x: &[T], gamma: &[T], beta: &[T], pixels: usize) -> (Vec<T>, Vec<Statistics>) {
         let channels = gamma.len();
         let samples = (x.len() / channels) as f64;
-        let arch = Arch::new();
         let mut statistics = Vec::new();
         let normalise = |(channel, outputs): (usize, Vec<&mut [MaybeUninit<T>]>)| {
-            arch.dispatch(|| {
-                let planes = planes(x, channel, channels, pixels);
-                let mean = planes.clone().map(|x| sum(x, |x| x)).sum::<f64>() / samples;
-                let centre = T::from_f64(mean);
-                let squares = planes.clone().map(|x| sum(x, |x| (x - centre) * (x - centre))).sum::<f64>();
-                let variance = squares / samples;
-                let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
-                let shift = T::from_f64(beta[channel].to_f64() - mean * scale);
-                for (x, y) in planes.zip(outputs) {
-                    transform(x, T::from_f64(scale), shift, self.relu, y);
-                }
-                Statistics { mean, variance }
-            })
+            let planes = planes(x, channel, channels, pixels);
+            let mean = planes.clone().map(|x| moment(x, T::zero(), false)).sum::<f64>() / samples;
+            let centre = T::from_f64(mean);
+            let variance = planes.clone().map(|x| moment(x, centre, true)).sum::<f64>() / samples;
+            let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
+            let shift = T::from_f64(beta[channel].to_f64() - mean * scale);
+            for (x, y) in planes.zip(outputs) {
+                transform(x, T::from_f64(scale), shift, self.relu, y);
+            }
+            Statistics { mean, variance }
         };
         // SAFETY: every plane belongs to one channel, and `transform` writes all of it.
         let y = unsafe {
@@ -169,34 +193,27 @@ impl BatchNormOp {
         let pixels = h * w;
         let dy = dy.contiguous()?;
         let statistics = self.statistics.get().ok_or_else(missing)?;
-        let arch = Arch::new();
         let (dx, sums) = on_host::<T, 4, _>("batch_norm", [x, gamma, y, &dy], |[x, gamma, y, dy]| {
             let samples = (x.len() / channels) as f64;
             let mut sums: Vec<(f64, f64)> = Vec::new();
             let differentiate = |(channel, outputs): (usize, Vec<&mut [MaybeUninit<T>]>)| {
-                arch.dispatch(|| {
-                    let of = |t| planes(t, channel, channels, pixels);
-                    let inputs = of(x).zip(of(y)).zip(of(dy));
-                    let Statistics { mean, variance } = statistics[channel];
-                    let (mut plain, mut centred) = (0.0, 0.0);
-                    for ((x, y), dy) in inputs.clone() {
-                        let (of_plane, centred_of_plane) = gradient_sums(x, y, dy, T::from_f64(mean), self.relu);
-                        plain += of_plane;
-                        centred += centred_of_plane;
-                    }
-                    // dx = scale (dy - mean(dy) - normalised x * mean(dy * normalised x)), as a x + b dy + c.
-                    let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
-                    let slope = -scale * centred / (samples * (variance + self.eps));
-                    let offset = T::from_f64(-scale * plain / samples - slope * mean);
-                    let (slope, scale) = (T::from_f64(slope), T::from_f64(scale));
-                    for (((x, y), dy), dx) in inputs.zip(outputs) {
-                        for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
-                            let dy = if !self.relu || y > T::zero() { dy } else { T::zero() };
-                            dx.write(scale * dy + (slope * x + offset));
-                        }
-                    }
-                    (plain, centred)
-                })
+                let of = |t| planes(t, channel, channels, pixels);
+                let inputs = of(x).zip(of(y)).zip(of(dy));
+                let Statistics { mean, variance } = statistics[channel];
+                let (mut plain, mut centred) = (0.0, 0.0);
+                for ((x, y), dy) in inputs.clone() {
+                    let of_plane = gradient_sums(x, y, dy, T::from_f64(mean), self.relu);
+                    plain += of_plane.0;
+                    centred += of_plane.1;
+                }
+                // dx = scale (dy - mean(dy) - normalised x * mean(dy * normalised x)), as a dy + b x + c.
+                let scale = gamma[channel].to_f64() / (variance + self.eps).sqrt();
+                let slope = -scale * centred / (samples * (variance + self.eps));
+                let factors = [scale, slope, -scale * plain / samples - slope * mean].map(T::from_f64);
+                for (((x, y), dy), dx) in inputs.zip(outputs) {
+                    input_gradient(x, y, dy, factors, self.relu, dx);
+                }
+                (plain, centred)
             };
             // SAFETY: every plane belongs to one channel; its inputs are as long as it is.
             let dx = unsafe {

@@ -3,10 +3,12 @@
 use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element, written};
+use super::{
+    element::{Element, elements, on_host, with_element, written},
+    lanes::vectorised,
+};
 
 /// An elementwise function of two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +140,7 @@ impl Broadcast {
         if count == 0 {
             return Vec::new();
         }
-        let (arch, (_, length)) = (Arch::new(), self.rows());
+        let (_, length) = self.rows();
         let plane = |(index, y): (usize, &mut [MaybeUninit<T>])| {
             let (mut a_buffer, mut b_buffer) = ([T::zero(); PIECE], [T::zero(); PIECE]);
             let at = (index / c, index % c);
@@ -147,11 +149,7 @@ impl Broadcast {
                 for (piece, y) in y.chunks_mut(PIECE).enumerate() {
                     let a = a.piece(piece * PIECE, y.len(), &mut a_buffer);
                     let b = b.piece(piece * PIECE, y.len(), &mut b_buffer);
-                    arch.dispatch(|| {
-                        y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| {
-                            y.write(f(a, b));
-                        });
-                    });
+                    combine(y, a, b, f);
                 }
             }
         };
@@ -206,7 +204,7 @@ impl Broadcast {
         if gradient.is_empty() || dy.is_empty() {
             return gradient;
         }
-        let (arch, (_, length)) = (Arch::new(), self.rows());
+        let (_, length) = self.rows();
         let range = |own: usize, index: usize, all: usize| if own == 1 { 0..all } else { index..index + 1 };
         let size = target[2] * target[3];
         let plane = |(index, gradient): (usize, &mut [T])| {
@@ -226,13 +224,9 @@ impl Broadcast {
                             let a = a.piece(from, dy.len(), &mut a_buffer);
                             let b = b.piece(from, dy.len(), &mut b_buffer);
                             if repeated {
-                                gradient[start] += arch.dispatch(|| sum_of(a, b, dy, f));
+                                gradient[start] += sum_of(a, b, dy, f);
                             } else {
-                                let gradient = &mut gradient[start + from..][..dy.len()];
-                                arch.dispatch(|| {
-                                    let terms = gradient.iter_mut().zip(a).zip(b).zip(dy);
-                                    terms.for_each(|(((gradient, &a), &b), &dy)| *gradient += f(a, b, dy));
-                                });
+                                add_to(&mut gradient[start + from..][..dy.len()], a, b, dy, f);
                             }
                         }
                     }
@@ -244,19 +238,43 @@ impl Broadcast {
     }
 }
 
-/// Sum of `f`, in 16 interleaved partial sums that a compiler keeps in vector registers.
-#[inline(always)]
-fn sum_of<T: Element>(a: &[T], b: &[T], dy: &[T], f: impl Fn(T, T, T) -> T) -> T {
-    const LANES: usize = 16;
-    let mut partial = [T::zero(); LANES];
-    let whole = dy.len() / LANES * LANES;
-    for ((a, b), dy) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)).zip(dy.chunks_exact(LANES)) {
-        for (lane, partial) in partial.iter_mut().enumerate() {
-            *partial += f(a[lane], b[lane], dy[lane]);
+vectorised! {
+    /// `f` of every two corresponding elements.
+    ['a, T: Element, F: Fn(T, T) -> T] ['a, T, F]
+    fn combine(y: &'a mut [MaybeUninit<T>], a: &'a [T], b: &'a [T], f: F) -> () {
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            y.write(f(a, b));
         }
     }
-    let rest = (whole..dy.len()).fold(T::zero(), |sum, i| sum + f(a[i], b[i], dy[i]));
-    partial.iter().fold(rest, |sum, &partial| sum + partial)
+
+    /// Adds `f` of every three corresponding elements to a gradient.
+    ['a, T: Element, F: Fn(T, T, T) -> T] ['a, T, F]
+    fn add_to(gradient: &'a mut [T], a: &'a [T], b: &'a [T], dy: &'a [T], f: F) -> () {
+        for (((gradient, &a), &b), &dy) in gradient.iter_mut().zip(a).zip(b).zip(dy) {
+            *gradient += f(a, b, dy);
+        }
+    }
+
+    /// Sum of `f` of every three corresponding elements, in interleaved partial sums that stay in vector registers.
+    ['a, T: Element, F: Fn(T, T, T) -> T] ['a, T, F]
+    fn sum_of(a: &'a [T], b: &'a [T], dy: &'a [T], f: F) -> T {
+        const LANES: usize = 32;
+        let mut partial = [T::zero(); LANES];
+        let whole = dy.len() / LANES * LANES;
+        for ((a, b), dy) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)).zip(dy.chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                partial[lane] += f(a[lane], b[lane], dy[lane]);
+            }
+        }
+        let mut sum = T::zero();
+        for index in whole..dy.len() {
+            sum += f(a[index], b[index], dy[index]);
+        }
+        for partial in partial {
+            sum += partial;
+        }
+        sum
+    }
 }
 
 impl CustomOp2 for Broadcast {

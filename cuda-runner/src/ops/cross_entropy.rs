@@ -1,11 +1,11 @@
 //! Class-balanced cross entropy against pseudo labels, without a map of log-probabilities.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{
     element::{Element, elements, on_host, with_element},
+    lanes::vectorised,
     softmax::{PIXELS, normalisers},
 };
 
@@ -45,50 +45,71 @@ fn weights<T: Element>(pseudo: &[T], channels: usize, pixels: usize) -> Vec<T> {
     counts.chunks_exact(channels).zip(totals).flat_map(weight).collect()
 }
 
-/// The loss of one sample.
-fn loss<T: Element>(logits: &[T], pseudo: &[T], weights: &[T], pixels: usize) -> f64 {
-    let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
-    let mut loss = 0.0;
-    for from in (0..pixels).step_by(PIXELS) {
-        let count = PIXELS.min(pixels - from);
-        let (peak, total) = (&mut peak[..count], &mut total[..count]);
-        normalisers(logits, pixels, from, peak, total);
-        total.iter_mut().for_each(|total| *total = total.ln());
-        let mut sums = [T::zero(); PIXELS];
-        for (c, &weight) in weights.iter().enumerate() {
-            let (logits, pseudo) = (&logits[c * pixels + from..][..count], &pseudo[c * pixels + from..][..count]);
-            let terms = sums.iter_mut().zip(logits).zip(pseudo).zip(peak.iter().zip(total.iter()));
-            for (((sum, &logit), &pseudo), (&peak, &log)) in terms {
-                *sum += weight * pseudo * ((logit - peak) - log);
+vectorised! {
+    /// The loss of one sample.
+    ['a, T: Element] ['a, T]
+    fn loss(logits: &'a [T], pseudo: &'a [T], weights: &'a [T], pixels: usize) -> f64 {
+        let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
+        let mut loss = 0.0;
+        for from in (0..pixels).step_by(PIXELS) {
+            let count = PIXELS.min(pixels - from);
+            let (peak, total) = (&mut peak[..count], &mut total[..count]);
+            normalisers(logits, pixels, from, peak, total);
+            for total in total.iter_mut() {
+                *total = total.ln();
+            }
+            let mut sums = [T::zero(); PIXELS];
+            for (c, &weight) in weights.iter().enumerate() {
+                let range = c * pixels + from..c * pixels + from + count;
+                let inputs = logits[range.clone()].iter().zip(&pseudo[range]).zip(peak.iter().zip(total.iter()));
+                for (sum, ((&logit, &pseudo), (&peak, &log))) in sums.iter_mut().zip(inputs) {
+                    *sum += weight * pseudo * ((logit - peak) - log);
+                }
+            }
+            for sum in &sums[..count] {
+                loss -= sum.to_f64();
             }
         }
-        loss -= sums[..count].iter().map(|sum| sum.to_f64()).sum::<f64>();
+        loss
     }
-    loss
-}
 
-/// The gradient of one sample's loss, times `factor`: `softmax_c sum_k v_k - v_c` with `v = weight * pseudo`.
-fn gradient<T: Element>(logits: &[T], pseudo: &[T], weights: &[T], pixels: usize, factor: T, gradients: &mut [T]) {
-    let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
-    for from in (0..pixels).step_by(PIXELS) {
-        let count = PIXELS.min(pixels - from);
-        let (peak, total) = (&mut peak[..count], &mut total[..count]);
-        let mut claimed = [T::zero(); PIXELS];
-        for (c, &weight) in weights.iter().enumerate() {
-            let pseudo = &pseudo[c * pixels + from..][..count];
-            claimed.iter_mut().zip(pseudo).for_each(|(claimed, &pseudo)| *claimed += factor * weight * pseudo);
-        }
-        // Most pixels may be nobody's: their gradient is 0, and no exponential is needed.
-        if claimed[..count].iter().all(|&claimed| claimed == T::zero()) {
-            continue;
-        }
-        normalisers(logits, pixels, from, peak, total);
-        total.iter_mut().zip(&claimed).for_each(|(total, &claimed)| *total = claimed / *total);
-        for (c, &weight) in weights.iter().enumerate() {
-            let range = c * pixels + from..c * pixels + from + count;
-            let terms = gradients[range.clone()].iter_mut().zip(&logits[range.clone()]).zip(&pseudo[range]);
-            for (((gradient, &logit), &pseudo), (&peak, &scale)) in terms.zip(peak.iter().zip(total.iter())) {
-                *gradient = (logit - peak).exp() * scale - factor * weight * pseudo;
+    /// The gradient of one sample's loss, times `factor`: `softmax_c sum_k v_k - v_c` with `v = weight * pseudo`.
+    /// `gradients` are 0 before.
+    ['a, T: Element] ['a, T]
+    fn gradient(
+        logits: &'a [T],
+        pseudo: &'a [T],
+        weights: &'a [T],
+        pixels: usize,
+        factor: T,
+        gradients: &'a mut [T],
+    ) -> () {
+        let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
+        for from in (0..pixels).step_by(PIXELS) {
+            let count = PIXELS.min(pixels - from);
+            let (peak, total) = (&mut peak[..count], &mut total[..count]);
+            let mut claimed = [T::zero(); PIXELS];
+            for (c, &weight) in weights.iter().enumerate() {
+                let pseudo = &pseudo[c * pixels + from..][..count];
+                for (claimed, &pseudo) in claimed.iter_mut().zip(pseudo) {
+                    *claimed += factor * weight * pseudo;
+                }
+            }
+            // Where nobody claims anything the gradient is 0, and no exponential is needed.
+            if claimed[..count].iter().all(|&claimed| claimed == T::zero()) {
+                continue;
+            }
+            normalisers(logits, pixels, from, peak, total);
+            for (total, &claimed) in total.iter_mut().zip(&claimed) {
+                *total = claimed / *total;
+            }
+            for (c, &weight) in weights.iter().enumerate() {
+                let range = c * pixels + from..c * pixels + from + count;
+                let inputs = logits[range.clone()].iter().zip(&pseudo[range.clone()]);
+                let inputs = inputs.zip(peak.iter().zip(total.iter()));
+                for (gradient, ((&logit, &pseudo), (&peak, &scale))) in gradients[range].iter_mut().zip(inputs) {
+                    *gradient = (logit - peak).exp() * scale - factor * weight * pseudo;
+                }
             }
         }
     }
@@ -99,13 +120,12 @@ impl BalancedCrossEntropy {
         let (_, c, h, w) = logits.dims4()?;
         let pixels = h * w;
         let factor = T::from_f64(dy.flatten_all()?.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>()?[0]);
-        let arch = Arch::new();
         let gradients = on_host::<T, 2, _>("cross_entropy", [logits, pseudo], |[logits, pseudo]| {
             let weights = weights(pseudo, c, pixels);
             let mut gradients = vec![T::zero(); logits.len()];
             let samples = logits.par_chunks(c * pixels).zip(pseudo.par_chunks(c * pixels)).zip(weights.par_chunks(c));
             gradients.par_chunks_mut(c * pixels).zip(samples).for_each(|(gradients, ((logits, pseudo), weights))| {
-                arch.dispatch(|| gradient(logits, pseudo, weights, pixels, factor, gradients));
+                gradient(logits, pseudo, weights, pixels, factor, gradients);
             });
             Ok(gradients)
         })?;
@@ -131,10 +151,9 @@ impl CustomOp2 for BalancedCrossEntropy {
             let logits = elements::<T>(self.name(), logits, logits_layout)?;
             let pseudo = elements::<T>(self.name(), pseudo, pseudo_layout)?;
             let weights = weights(pseudo, c, pixels);
-            let arch = Arch::new();
-            let samples = logits.par_chunks(c * pixels).zip(pseudo.par_chunks(c * pixels)).zip(weights.par_chunks(c));
+                let samples = logits.par_chunks(c * pixels).zip(pseudo.par_chunks(c * pixels)).zip(weights.par_chunks(c));
             let losses: Vec<f64> = samples
-                .map(|((logits, pseudo), weights)| arch.dispatch(|| loss(logits, pseudo, weights, pixels)))
+                .map(|((logits, pseudo), weights)| loss(logits, pseudo, weights, pixels))
                 .collect();
             let total = vec![losses.iter().sum::<f64>() as T];
             Ok((T::to_cpu_storage_owned(total), Shape::from((1, 1, 1, 1))))

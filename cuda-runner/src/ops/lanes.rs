@@ -84,3 +84,34 @@ macro_rules! lanes {
 }
 lanes!(f32, f32s, splat_f32s, add_f32s, mul_add_e_f32s, reduce_sum_f32s, partial_load_f32s);
 lanes!(f64, f64s, splat_f64s, add_f64s, mul_add_e_f64s, reduce_sum_f64s, partial_load_f64s);
+
+/// Defines functions that run in code for the widest vectors of the processor at hand.
+///
+/// The generics come twice, with and without bounds. The body must be loops and functions that are inlined: a call
+/// that is not goes to code for the oldest processor. That is why this is not a closure given to `dispatch`, which
+/// is called for every kind of processor, and so seldom inlined.
+macro_rules! vectorised {
+    ($(
+        $(#[$meta:meta])*
+        [$($generics:tt)*] [$($names:tt)*]
+        $vis:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $output:ty $body:block
+    )*) => {$(
+        $(#[$meta])*
+        $vis fn $name<$($generics)*>($($argument: $type),*) -> $output {
+            struct Call<$($generics)*> {
+                $($argument: $type),*
+            }
+            impl<$($generics)*> pulp::WithSimd for Call<$($names)*> {
+                type Output = $output;
+
+                #[inline(always)]
+                fn with_simd<S: pulp::Simd>(self, _: S) -> $output {
+                    let Self { $($argument),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Call { $($argument),* })
+        }
+    )*};
+}
+pub(crate) use vectorised;

@@ -1,12 +1,12 @@
 //! Pseudo labels in two passes over the masks.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 use wseg_core::pseudo::Cutoff;
 
 use super::{
     element::{Element, elements, with_element},
+    lanes::vectorised,
     softmax::PIXELS,
 };
 
@@ -32,29 +32,45 @@ struct Claims {
 }
 
 impl Claims {
+    /// What a channel's masks must exceed.
+    fn threshold<T: Element>(&self, channel: usize, mask: &[T]) -> T {
+        let share = T::from_f64(if channel == 0 { self.cutoff.background } else { self.cutoff.class });
+        (largest(mask) * share).larger(T::from_f64(self.cutoff.low))
+    }
+}
+
+vectorised! {
+    /// The largest element.
+    ['a, T: Element] ['a, T]
+    fn largest(mask: &'a [T]) -> T {
+        const LANES: usize = 32;
+        let mut peaks = [mask[0]; LANES];
+        for mask in mask.chunks(LANES) {
+            for (peak, &value) in peaks.iter_mut().zip(mask) {
+                *peak = value.larger(*peak);
+            }
+        }
+        let mut peak = mask[0];
+        for value in peaks {
+            peak = value.larger(peak);
+        }
+        peak
+    }
+
     /// The pseudo labels of one image.
-    fn label<T: Element>(&self, masks: &[T], pixels: usize, labels: &mut [T]) {
-        let low = T::from_f64(self.cutoff.low);
-        let thresholds: Vec<T> = masks
-            .chunks_exact(pixels)
-            .enumerate()
-            .map(|(channel, mask)| {
-                let share = T::from_f64(if channel == 0 { self.cutoff.background } else { self.cutoff.class });
-                let peak = mask.iter().fold(mask[0], |peak, &value| value.larger(peak));
-                (peak * share).larger(low)
-            })
-            .collect();
+    ['a, T: Element] ['a, T]
+    fn label(masks: &'a [T], thresholds: &'a [T], pixels: usize, labels: &'a mut [T]) -> () {
         let mut claims = [T::zero(); PIXELS];
         for from in (0..pixels).step_by(PIXELS) {
             let claims = &mut claims[..PIXELS.min(pixels - from)];
             claims.fill(T::zero());
-            for (mask, &threshold) in masks.chunks_exact(pixels).zip(&thresholds) {
+            for (mask, &threshold) in masks.chunks_exact(pixels).zip(thresholds) {
                 for (claims, &value) in claims.iter_mut().zip(&mask[from..]) {
                     *claims += if value > threshold { T::one() } else { T::zero() };
                 }
             }
             let channels = masks.chunks_exact(pixels).zip(labels.chunks_exact_mut(pixels));
-            for ((mask, labels), &threshold) in channels.zip(&thresholds) {
+            for ((mask, labels), &threshold) in channels.zip(thresholds) {
                 for ((label, &value), &claims) in labels[from..].iter_mut().zip(&mask[from..]).zip(claims.iter()) {
                     let sole = value > threshold && claims == T::one();
                     *label = if sole { T::one() } else { T::zero() };
@@ -74,9 +90,10 @@ impl CustomOp1 for Claims {
         with_element!(storage.dtype(), self.name(), T => {
             let masks = elements::<T>(self.name(), storage, layout)?;
             let mut labels = vec![0.0 as T; masks.len()];
-            let arch = Arch::new();
             labels.par_chunks_mut(c * h * w).zip(masks.par_chunks(c * h * w)).for_each(|(labels, masks)| {
-                arch.dispatch(|| self.label(masks, h * w, labels));
+                let channels = masks.chunks_exact(h * w).enumerate();
+                let thresholds: Vec<T> = channels.map(|(channel, mask)| self.threshold(channel, mask)).collect();
+                label(masks, &thresholds, h * w, labels);
             });
             Ok((T::to_cpu_storage_owned(labels), layout.shape().clone()))
         })

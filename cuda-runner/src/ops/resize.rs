@@ -4,7 +4,10 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use rayon::prelude::*;
 use wseg_core::Corners;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::{
+    element::{Element, elements, on_host, with_element},
+    lanes::vectorised,
+};
 
 /// Bilinear resize of every channel, without antialiasing.
 ///
@@ -65,15 +68,8 @@ impl Resize {
             || vec![T::zero(); columns],
             |blended, (y, x)| {
                 for (y, row) in y.chunks_exact_mut(w).zip(&vertical) {
-                    let first = &x[row.first * columns..][..columns];
-                    let second = &x[row.second * columns..][..columns];
-                    for ((blended, &a), &b) in blended.iter_mut().zip(first).zip(second) {
-                        *blended = a + row.weight * (b - a);
-                    }
-                    for (y, column) in y.iter_mut().zip(&horizontal) {
-                        let (a, b) = (blended[column.first], blended[column.second]);
-                        *y = a + column.weight * (b - a);
-                    }
+                    let rows = (&x[row.first * columns..][..columns], &x[row.second * columns..][..columns]);
+                    sample(rows, row.weight, &horizontal, blended, y);
                 }
             },
         );
@@ -95,16 +91,34 @@ impl Resize {
                         spread[column.first] += dy - second;
                         spread[column.second] += second;
                     }
-                    for (dx, &spread) in dx[row.first * columns..][..columns].iter_mut().zip(spread.iter()) {
-                        *dx += (T::one() - row.weight) * spread;
-                    }
-                    for (dx, &spread) in dx[row.second * columns..][..columns].iter_mut().zip(spread.iter()) {
-                        *dx += row.weight * spread;
-                    }
+                    add_scaled(&mut dx[row.first * columns..][..columns], spread, T::one() - row.weight);
+                    add_scaled(&mut dx[row.second * columns..][..columns], spread, row.weight);
                 }
             },
         );
         dx
+    }
+}
+
+vectorised! {
+    /// One row of outputs, from two rows of inputs that are first blended.
+    ['a, T: Element] ['a, T]
+    fn sample(rows: (&'a [T], &'a [T]), weight: T, horizontal: &'a [Sample<T>], blended: &'a mut [T], y: &'a mut [T]) -> () {
+        for ((blended, &a), &b) in blended.iter_mut().zip(rows.0).zip(rows.1) {
+            *blended = a + weight * (b - a);
+        }
+        for (y, column) in y.iter_mut().zip(horizontal) {
+            let (a, b) = (blended[column.first], blended[column.second]);
+            *y = a + column.weight * (b - a);
+        }
+    }
+
+    /// `dx += weight * spread`
+    ['a, T: Element] ['a, T]
+    fn add_scaled(dx: &'a mut [T], spread: &'a [T], weight: T) -> () {
+        for (dx, &spread) in dx.iter_mut().zip(spread) {
+            *dx += weight * spread;
+        }
     }
 }
 

@@ -3,10 +3,13 @@
 use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element, written};
+use super::{
+    batch_norm::{gradient_sums, input_gradient},
+    element::{Element, elements, on_host, with_element, written},
+    lanes::vectorised,
+};
 
 /// `x * scale + shift`, each channel by its own scale and shift, then ReLU if `relu` (gradient 0 at 0). Frozen or
 /// evaluated batch normalisation, with `scale = gamma / sqrt(variance + eps)` and `shift = beta - mean * scale`.
@@ -33,13 +36,12 @@ impl ScaleShift {
         if x.is_empty() {
             return Vec::new();
         }
-        let arch = Arch::new();
         // SAFETY: chunks of `y` and of `x` have the same length, which `transform` relies on as well.
         unsafe {
             written(x.len(), |y| {
                 y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(plane, (y, x))| {
                     let (scale, shift) = (scale[plane % scale.len()], shift[plane % shift.len()]);
-                    arch.dispatch(|| transform(x, scale, shift, self.relu, y));
+                    transform(x, scale, shift, self.relu, y);
                 });
             })
         }
@@ -57,27 +59,19 @@ impl ScaleShift {
         let pixels = (h * w).max(1);
         let dy = dy.contiguous()?;
         let (dx, dscale, dshift) = on_host::<T, 4, _>("scale_shift", [x, scale, y, &dy], |[x, scale, y, dy]| {
-            let mut dx = vec![T::zero(); x.len()];
-            let sums: Vec<(f64, f64)> = dx
-                .par_chunks_mut(pixels)
-                .zip(x.par_chunks(pixels).zip(y.par_chunks(pixels)).zip(dy.par_chunks(pixels)))
-                .enumerate()
-                .map(|(plane, (dx, ((x, y), dy)))| {
-                    let scale = scale[plane % channels];
-                    let (mut product, mut plain) = (0.0, 0.0);
-                    for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
-                        let kept = if !self.relu || y > T::zero() { dy } else { T::zero() };
-                        *dx = kept * scale;
-                        if parameters {
-                            product += (kept * x).to_f64();
-                            plain += kept.to_f64();
-                        }
-                    }
-                    (product, plain)
-                })
-                .collect();
+            let mut sums: Vec<(f64, f64)> = Vec::new();
+            let inputs = x.par_chunks(pixels).zip(y.par_chunks(pixels)).zip(dy.par_chunks(pixels)).enumerate();
+            let differentiate =
+                |((plane, ((x, y), dy)), dx): ((usize, ((&[T], &[T]), &[T])), &mut [MaybeUninit<T>])| {
+                    input_gradient(x, y, dy, [scale[plane % channels], T::zero(), T::zero()], self.relu, dx);
+                    if parameters { gradient_sums(x, y, dy, T::zero(), self.relu) } else { (0.0, 0.0) }
+                };
+            // SAFETY: the planes of `dx` are as long as those of the inputs.
+            let dx = unsafe {
+                written(x.len(), |dx| sums = inputs.zip(dx.par_chunks_mut(pixels)).map(differentiate).collect())
+            };
             let (mut dscale, mut dshift) = (vec![0.0; channels], vec![0.0; channels]);
-            for (plane, (product, plain)) in sums.into_iter().enumerate() {
+            for (plane, (plain, product)) in sums.into_iter().enumerate() {
                 dscale[plane % channels] += product;
                 dshift[plane % channels] += plain;
             }
@@ -88,17 +82,13 @@ impl ScaleShift {
     }
 }
 
-/// Writes `x * scale + shift`, rectified if `relu`, to every element of `y`, which is as long as `x`.
-#[inline(always)]
-pub(super) fn transform<T: Element>(x: &[T], scale: T, shift: T, relu: bool, y: &mut [MaybeUninit<T>]) {
-    if relu {
+vectorised! {
+    /// Writes `x * scale + shift`, rectified if `relu`, to every element of `y`, which is as long as `x`.
+    ['a, T: Element] ['a, T]
+    pub(super) fn transform(x: &'a [T], scale: T, shift: T, relu: bool, y: &'a mut [MaybeUninit<T>]) -> () {
         for (y, &x) in y.iter_mut().zip(x) {
             let value = x * scale + shift;
-            y.write(if value > T::zero() { value } else { T::zero() });
-        }
-    } else {
-        for (y, &x) in y.iter_mut().zip(x) {
-            y.write(x * scale + shift);
+            y.write(if !relu || value > T::zero() { value } else { T::zero() });
         }
     }
 }

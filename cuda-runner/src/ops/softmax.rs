@@ -1,10 +1,12 @@
 //! Softmax and log-softmax over channels, in one pass over the pixels.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::{
+    element::{Element, elements, on_host, with_element},
+    lanes::vectorised,
+};
 
 /// `exp(x_c) / sum_k exp(x_k)` over the channels, finite for any finite x.
 ///
@@ -49,84 +51,91 @@ enum Softmax {
 #[inline(always)]
 pub(super) fn normalisers<T: Element>(x: &[T], stride: usize, from: usize, peak: &mut [T], total: &mut [T]) {
     let channels = x.len() / stride;
-    let channel = |c: usize| &x[c * stride + from..][..peak.len()];
-    peak.copy_from_slice(channel(0));
+    peak.copy_from_slice(&x[from..][..peak.len()]);
     for c in 1..channels {
-        let x = &x[c * stride + from..][..peak.len()];
-        peak.iter_mut().zip(x).for_each(|(peak, &x)| *peak = x.larger(*peak));
+        for (peak, &x) in peak.iter_mut().zip(&x[c * stride + from..]) {
+            *peak = x.larger(*peak);
+        }
     }
     total.fill(T::zero());
     for c in 0..channels {
-        let x = &x[c * stride + from..][..peak.len()];
-        total.iter_mut().zip(x).zip(peak.iter()).for_each(|((total, &x), &peak)| *total += (x - peak).exp());
+        for ((total, &x), &peak) in total.iter_mut().zip(&x[c * stride + from..]).zip(peak.iter()) {
+            *total += (x - peak).exp();
+        }
+    }
+}
+
+vectorised! {
+    /// The softmax of one image, or its logarithm.
+    ['a, T: Element] ['a, T]
+    fn forward(op: Softmax, x: &'a [T], pixels: usize, y: &'a mut [T]) -> () {
+        let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
+        for from in (0..pixels).step_by(PIXELS) {
+            let count = PIXELS.min(pixels - from);
+            let (peak, total) = (&mut peak[..count], &mut total[..count]);
+            normalisers(x, pixels, from, peak, total);
+            for total in total.iter_mut() {
+                *total = match op {
+                    Softmax::Plain => T::one() / *total,
+                    Softmax::Logarithm => total.ln(),
+                };
+            }
+            for start in (from..x.len()).step_by(pixels) {
+                let pairs = y[start..start + count].iter_mut().zip(&x[start..start + count]);
+                for ((y, &x), (&peak, &total)) in pairs.zip(peak.iter().zip(total.iter())) {
+                    *y = match op {
+                        Softmax::Plain => (x - peak).exp() * total,
+                        // In this order: the maximum may be large, the logarithm is small.
+                        Softmax::Logarithm => (x - peak) - total,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The gradient of one image.
+    ['a, T: Element] ['a, T]
+    fn backward(op: Softmax, y: &'a [T], dy: &'a [T], pixels: usize, dx: &'a mut [T]) -> () {
+        let mut total = [T::zero(); PIXELS];
+        for from in (0..pixels).step_by(PIXELS) {
+            let count = PIXELS.min(pixels - from);
+            let total = &mut total[..count];
+            total.fill(T::zero());
+            for start in (from..y.len()).step_by(pixels) {
+                let pairs = y[start..start + count].iter().zip(&dy[start..start + count]);
+                for (total, (&y, &dy)) in total.iter_mut().zip(pairs) {
+                    *total += match op {
+                        Softmax::Plain => y * dy,
+                        Softmax::Logarithm => dy,
+                    };
+                }
+            }
+            for start in (from..y.len()).step_by(pixels) {
+                let pairs = y[start..start + count].iter().zip(&dy[start..start + count]);
+                for ((dx, (&y, &dy)), &total) in dx[start..start + count].iter_mut().zip(pairs).zip(total.iter()) {
+                    *dx = match op {
+                        Softmax::Plain => y * (dy - total),
+                        Softmax::Logarithm => dy - y.exp() * total,
+                    };
+                }
+            }
+        }
     }
 }
 
 impl Softmax {
-    fn forward<T: Element>(self, x: &[T], channels: usize, pixels: usize) -> Vec<T> {
+    fn run<T: Element>(self, x: &[T], channels: usize, pixels: usize) -> Vec<T> {
+        let image = (channels * pixels).max(1);
         let mut y = vec![T::zero(); x.len()];
-        let arch = Arch::new();
-        y.par_chunks_mut((channels * pixels).max(1)).zip(x.par_chunks((channels * pixels).max(1))).for_each(
-            |(y, x)| {
-                arch.dispatch(|| {
-                    let (mut peak, mut total) = ([T::zero(); PIXELS], [T::zero(); PIXELS]);
-                    for from in (0..pixels).step_by(PIXELS) {
-                        let count = PIXELS.min(pixels - from);
-                        let (peak, total) = (&mut peak[..count], &mut total[..count]);
-                        normalisers(x, pixels, from, peak, total);
-                        match self {
-                            Self::Plain => total.iter_mut().for_each(|total| *total = T::one() / *total),
-                            Self::Logarithm => total.iter_mut().for_each(|total| *total = total.ln()),
-                        }
-                        for c in 0..channels {
-                            let x = &x[c * pixels + from..][..count];
-                            let y = &mut y[c * pixels + from..][..count];
-                            let terms = y.iter_mut().zip(x).zip(peak.iter().zip(total.iter()));
-                            match self {
-                                Self::Plain => {
-                                    terms.for_each(|((y, &x), (&peak, &scale))| *y = (x - peak).exp() * scale)
-                                }
-                                // In this order: the maximum may be large, the logarithm is small.
-                                Self::Logarithm => terms.for_each(|((y, &x), (&peak, &log))| *y = (x - peak) - log),
-                            }
-                        }
-                    }
-                });
-            },
-        );
+        y.par_chunks_mut(image).zip(x.par_chunks(image)).for_each(|(y, x)| forward(self, x, pixels, y));
         y
     }
 
-    fn backward<T: Element>(self, y: &[T], dy: &[T], channels: usize, pixels: usize) -> Vec<T> {
-        let mut dx = vec![T::zero(); y.len()];
-        let arch = Arch::new();
+    fn gradient<T: Element>(self, y: &[T], dy: &[T], channels: usize, pixels: usize) -> Vec<T> {
         let image = (channels * pixels).max(1);
-        dx.par_chunks_mut(image).zip(y.par_chunks(image).zip(dy.par_chunks(image))).for_each(|(dx, (y, dy))| {
-            arch.dispatch(|| {
-                let mut total = [T::zero(); PIXELS];
-                for from in (0..pixels).step_by(PIXELS) {
-                    let count = PIXELS.min(pixels - from);
-                    let total = &mut total[..count];
-                    total.fill(T::zero());
-                    for c in 0..channels {
-                        let range = c * pixels + from..c * pixels + from + count;
-                        let terms = total.iter_mut().zip(&y[range.clone()]).zip(&dy[range]);
-                        match self {
-                            Self::Plain => terms.for_each(|((total, &y), &dy)| *total += y * dy),
-                            Self::Logarithm => terms.for_each(|((total, _), &dy)| *total += dy),
-                        }
-                    }
-                    for c in 0..channels {
-                        let range = c * pixels + from..c * pixels + from + count;
-                        let terms = dx[range.clone()].iter_mut().zip(&y[range.clone()]).zip(&dy[range]).zip(&*total);
-                        match self {
-                            Self::Plain => terms.for_each(|(((dx, &y), &dy), &total)| *dx = y * (dy - total)),
-                            Self::Logarithm => terms.for_each(|(((dx, &y), &dy), &total)| *dx = dy - y.exp() * total),
-                        }
-                    }
-                }
-            });
-        });
+        let mut dx = vec![T::zero(); y.len()];
+        let images = dx.par_chunks_mut(image).zip(y.par_chunks(image).zip(dy.par_chunks(image)));
+        images.for_each(|(dx, (y, dy))| backward(self, y, dy, pixels, dx));
         dx
     }
 }
@@ -142,7 +151,7 @@ impl CustomOp1 for Softmax {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, c, h, w) = layout.shape().dims4()?;
         with_element!(storage.dtype(), self.name(), T => {
-            let y = self.forward(elements::<T>(self.name(), storage, layout)?, c, h * w);
+            let y = self.run(elements::<T>(self.name(), storage, layout)?, c, h * w);
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
@@ -151,7 +160,7 @@ impl CustomOp1 for Softmax {
         let (_, c, h, w) = x.dims4()?;
         let dy = dy.contiguous()?;
         with_element!(x.dtype(), self.name(), T => {
-            let dx = on_host::<T, 2, _>(self.name(), [y, &dy], |[y, dy]| Ok(self.backward(y, dy, c, h * w)))?;
+            let dx = on_host::<T, 2, _>(self.name(), [y, &dy], |[y, dy]| Ok(self.gradient(y, dy, c, h * w)))?;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
         })
     }

@@ -3,10 +3,12 @@
 use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage};
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element, written};
+use super::{
+    element::{Element, elements, on_host, with_element, written},
+    lanes::vectorised,
+};
 
 /// Elements a task works on: small enough to share, large enough to pay for the task.
 const CHUNK: usize = 16 * 1024;
@@ -155,42 +157,42 @@ impl CustomOp1 for Unary {
 
 /// `f` of every element.
 fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
-    let arch = Arch::new();
-    let chunk = |y: &mut [MaybeUninit<T>], x: &[T]| {
-        arch.dispatch(|| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| {
-                y.write(f(x));
-            });
-        });
-    };
     // SAFETY: the chunks of `y` and `x` have the same lengths, so every element is written.
     unsafe {
         written(x.len(), |y| match x.len() <= CHUNK {
-            true => chunk(y, x),
-            false => y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| chunk(y, x)),
+            true => map_chunk(y, x, f),
+            false => y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| map_chunk(y, x, f)),
         })
     }
 }
 
 /// `f` of every three corresponding elements of slices of the same length.
 fn zip<T: Element>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T + Copy + Sync) -> Vec<T> {
-    let arch = Arch::new();
     assert!(a.len() == b.len() && a.len() == c.len());
-    let chunk = |y: &mut [MaybeUninit<T>], a: &[T], b: &[T], c: &[T]| {
-        arch.dispatch(|| {
-            y.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| {
-                y.write(f(a, b, c));
-            });
-        });
-    };
     // SAFETY: the slices have the same length, and so have their chunks: every element is written.
     unsafe {
         written(a.len(), |y| {
             if a.len() <= CHUNK {
-                return chunk(y, a, b, c);
+                return zip_chunk(y, a, b, c, f);
             }
             let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).zip(c.par_chunks(CHUNK));
-            y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, ((a, b), c))| chunk(y, a, b, c));
+            y.par_chunks_mut(CHUNK).zip(inputs).for_each(|(y, ((a, b), c))| zip_chunk(y, a, b, c, f));
         })
+    }
+}
+
+vectorised! {
+    ['a, T: Element, F: Fn(T) -> T] ['a, T, F]
+    fn map_chunk(y: &'a mut [MaybeUninit<T>], x: &'a [T], f: F) -> () {
+        for (y, &x) in y.iter_mut().zip(x) {
+            y.write(f(x));
+        }
+    }
+
+    ['a, T: Element, F: Fn(T, T, T) -> T] ['a, T, F]
+    fn zip_chunk(y: &'a mut [MaybeUninit<T>], a: &'a [T], b: &'a [T], c: &'a [T], f: F) -> () {
+        for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
+            y.write(f(a, b, c));
+        }
     }
 }

@@ -204,6 +204,7 @@ impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
     }
 
     /// Puts finished sums of some rows where they belong, with the bias; without taps there is only the bias.
+    #[inline(always)]
     fn write(&mut self, sums: &[T], width: usize, rows: std::ops::Range<usize>, pitch: usize) {
         let (gather, pass) = (self.gather, self.pass);
         let (pixels, columns) = (gather.map.0 * gather.map.1, pass.size.1);
@@ -219,13 +220,14 @@ impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
                     continue;
                 }
                 let sums = &sums[output * width + index * pitch..][..columns];
-                match pass.step {
-                    1 => y.iter_mut().zip(sums).for_each(|(y, &sum)| {
+                if pass.step == 1 {
+                    for (y, &sum) in y.iter_mut().zip(sums) {
                         y.write(sum + bias);
-                    }),
-                    step => y.iter_mut().step_by(step).zip(sums).for_each(|(y, &sum)| {
+                    }
+                } else {
+                    for (y, &sum) in y.iter_mut().step_by(pass.step).zip(sums) {
                         y.write(sum + bias);
-                    }),
+                    }
                 }
             }
         }
