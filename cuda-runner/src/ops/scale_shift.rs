@@ -61,11 +61,10 @@ impl ScaleShift {
         let (dx, dscale, dshift) = on_host::<T, 4, _>("scale_shift", [x, scale, y, &dy], |[x, scale, y, dy]| {
             let mut sums: Vec<(f64, f64)> = Vec::new();
             let inputs = x.par_chunks(pixels).zip(y.par_chunks(pixels)).zip(dy.par_chunks(pixels)).enumerate();
-            let differentiate =
-                |((plane, ((x, y), dy)), dx): ((usize, ((&[T], &[T]), &[T])), &mut [MaybeUninit<T>])| {
-                    input_gradient(x, y, dy, [scale[plane % channels], T::zero(), T::zero()], self.relu, dx);
-                    if parameters { gradient_sums(x, y, dy, T::zero(), self.relu) } else { (0.0, 0.0) }
-                };
+            let differentiate = |((plane, ((x, y), dy)), dx): ((usize, Planes<'_, T>), &mut [MaybeUninit<T>])| {
+                input_gradient(x, y, dy, [scale[plane % channels], T::zero(), T::zero()], self.relu, dx);
+                if parameters { gradient_sums(x, y, dy, T::zero(), self.relu) } else { (0.0, 0.0) }
+            };
             // SAFETY: the planes of `dx` are as long as those of the inputs.
             let dx = unsafe {
                 written(x.len(), |dx| sums = inputs.zip(dx.par_chunks_mut(pixels)).map(differentiate).collect())
@@ -81,6 +80,9 @@ impl ScaleShift {
         Ok([Tensor::from_vec(dx, x.shape(), x.device())?, vector(dscale)?, vector(dshift)?])
     }
 }
+
+/// A plane of the input, of the output and of its gradient.
+type Planes<'a, T> = ((&'a [T], &'a [T]), &'a [T]);
 
 vectorised! {
     /// Writes `x * scale + shift`, rectified if `relu`, to every element of `y`, which is as long as `x`.
