@@ -43,9 +43,6 @@ fn conv2d(c: &mut Criterion) {
         let mut group = c.benchmark_group("conv2d");
         group.sample_size(10);
         group.bench_function(format!("{name} forward"), |b| b.iter(|| ops::conv2d(&x, &weight, None, p)));
-        group.bench_function(format!("{name} candle forward"), |b| {
-            b.iter(|| x.conv2d(&weight, p.padding, stride, dilation, 1));
-        });
         let (x, weight) = (variable(&x), variable(&weight));
         group.bench_function(format!("{name} both"), |b| b.iter(|| differentiate(ops::conv2d(&x, &weight, None, p))));
     }

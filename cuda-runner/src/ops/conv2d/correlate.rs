@@ -70,7 +70,8 @@ impl<T: Lanes + Pooled> WithSimd for Correlate<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
-        if S::REGISTER_COUNT >= 32 { self.blocked::<S, 4, 6>(simd) } else { self.blocked::<S, 4, 3>(simd) }
+        // With a register to spare, as in `gather`.
+        if S::REGISTER_COUNT >= 32 { self.blocked::<S, 4, 6>(simd) } else { self.blocked::<S, 2, 6>(simd) }
     }
 }
 

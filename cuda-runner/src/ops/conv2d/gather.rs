@@ -47,8 +47,9 @@ impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> WithSimd for Gat
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
-        // Accumulators, a row of inputs and one weight fill the registers.
-        if S::REGISTER_COUNT >= 32 { self.tiled::<S, 8>(simd) } else { self.tiled::<S, 4>(simd) }
+        // Accumulators, a row of inputs and the weight in use must leave a register free: a compiler short of one keeps
+        // a sum in memory, and every step then waits for the last one's store.
+        if S::REGISTER_COUNT >= 32 { self.tiled::<S, 8, 3>(simd) } else { self.tiled::<S, 6, 2>(simd) }
     }
 }
 
@@ -63,14 +64,14 @@ struct Packed<T: Pooled> {
 }
 
 impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W> {
-    fn tiled<S: Simd, const R: usize>(&self, simd: S) -> Vec<T> {
+    fn tiled<S: Simd, const R: usize, const V: usize>(&self, simd: S) -> Vec<T> {
         let pixels = self.map.0 * self.map.1;
         let packed: Vec<Packed<T>> = self.passes.iter().map(|pass| self.pack::<R>(pass)).collect();
         let block = self.output_block(R);
         let tasks = |(image, y): (usize, &mut [MaybeUninit<T>])| {
             y.par_chunks_mut(block * pixels).enumerate().for_each(|(index, y)| {
                 for (pass, packed) in self.passes.iter().zip(&packed) {
-                    let task = Task::<T, W, R> { gather: self, pass, packed, image, first: index * block, y };
+                    let task = Task::<T, W, R, V> { gather: self, pass, packed, image, first: index * block, y };
                     simd.vectorize(task);
                 }
             });
@@ -88,7 +89,7 @@ impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W>
         const TASKS: usize = 16;
         const LARGEST: usize = 128;
         let wanted = TASKS.div_ceil(self.images.max(1));
-        self.outputs.div_ceil(wanted).next_multiple_of(2 * panel).min(LARGEST)
+        self.outputs.div_ceil(wanted).next_multiple_of(2 * panel).min(LARGEST / panel * panel)
     }
 
     fn pack<const R: usize>(&self, pass: &Pass) -> Packed<T> {
@@ -123,7 +124,7 @@ impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W>
 }
 
 /// Some outputs of one image.
-struct Task<'a, T: Lanes + Pooled, W, const R: usize> {
+struct Task<'a, T: Lanes + Pooled, W, const R: usize, const V: usize> {
     gather: &'a Gather<'a, T, W>,
     pass: &'a Pass,
     packed: &'a Packed<T>,
@@ -133,7 +134,7 @@ struct Task<'a, T: Lanes + Pooled, W, const R: usize> {
     y: &'a mut [MaybeUninit<T>],
 }
 
-impl<T: Lanes + Pooled, W, const R: usize> WithSimd for Task<'_, T, W, R> {
+impl<T: Lanes + Pooled, W, const R: usize, const V: usize> WithSimd for Task<'_, T, W, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -162,7 +163,7 @@ impl<T: Lanes + Pooled, W, const R: usize> WithSimd for Task<'_, T, W, R> {
     }
 }
 
-impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
+impl<T: Lanes + Pooled, W, const R: usize, const V: usize> Task<'_, T, W, R, V> {
     /// Adds one block of channels to the sums of one run of pixels; the first block sets them.
     #[inline(always)]
     fn strips<S: Simd>(&self, simd: S, channel: usize, start: usize, length: usize, width: usize, sums: &mut [T]) {
@@ -178,7 +179,7 @@ impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
         let reach = offsets.iter().max().copied().unwrap_or_default();
         let mut at = 0;
         while at < length {
-            let vectors = (length - at).div_ceil(lanes).min(3);
+            let vectors = (length - at).div_ceil(lanes).min(V);
             // The frame ends with room for a vector; a map that is its own frame may not.
             let whole = at + reach + vectors * lanes <= inputs.len();
             let vectors = if whole { vectors } else { 1 };
@@ -192,7 +193,9 @@ impl<T: Lanes + Pooled, W, const R: usize> Task<'_, T, W, R> {
                 // for every offset, or else `valid` elements do; `sums` holds `R` rows of `width` from `at` on.
                 unsafe {
                     match (vectors, whole) {
-                        (3, true) => tile::<T, S, R, 3>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh),
+                        (3, true) if V >= 3 => {
+                            tile::<T, S, R, 3>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh)
+                        }
                         (2, true) => tile::<T, S, R, 2>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh),
                         (_, true) => tile::<T, S, R, 1>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh),
                         _ => tile::<T, S, R, 1>(simd, a, offsets, b, valid, sums.as_mut_ptr(), width, fresh),
