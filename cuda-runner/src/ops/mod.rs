@@ -30,7 +30,7 @@ pub use conv2d::{Conv2d, conv2d};
 pub use cross_entropy::balanced_cross_entropy;
 pub use dropout::dropout;
 pub use pamr::pamr_stored;
-pub use pool::{global_max_pool, max_pool2d};
+pub use pool::{global_max_pool, max_pool2d, max_pool2d_ceil};
 pub use pseudo::pseudo_labels;
 pub use resize::resize;
 pub use scale_shift::scale_shift;

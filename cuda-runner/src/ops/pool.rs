@@ -14,6 +14,24 @@ use super::element::{Element, elements, on_host, with_element};
 /// # Errors
 /// If the kernel or the stride is 0, the padding more than half the kernel, or the map smaller than the kernel.
 pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    square_pool(x, MaxPool { kernel: (kernel, kernel), stride, padding, partial: false })
+}
+
+/// As [`max_pool2d`], with a last window that reaches beyond the map where the stride leaves a rest, as long as it
+/// starts inside the map or its leading padding: PyTorch's `ceil_mode`.
+///
+/// # Shapes
+/// `[n, c, h, w]` -> `[n, c, h', w']` with `h' = ceil((h + 2 padding - kernel) / stride) + 1`, less 1 if the last
+/// window would start at or after `h + padding`, and `w'` alike
+///
+/// # Errors
+/// As [`max_pool2d`].
+pub fn max_pool2d_ceil(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    square_pool(x, MaxPool { kernel: (kernel, kernel), stride, padding, partial: true })
+}
+
+fn square_pool(x: &Tensor, pool: MaxPool) -> Result<Tensor> {
+    let MaxPool { kernel: (kernel, _), stride, padding, .. } = pool;
     let (_, _, h, w) = x.dims4()?;
     if kernel == 0 || stride == 0 || 2 * padding > kernel {
         bail!("max_pool2d cannot have kernel {kernel}, stride {stride} and padding {padding}");
@@ -21,7 +39,7 @@ pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> R
     if h.min(w) + 2 * padding < kernel || h == 0 || w == 0 {
         bail!("max_pool2d with kernel {kernel} and padding {padding} does not fit a map of {h}x{w}");
     }
-    x.contiguous()?.apply_op1(MaxPool { kernel: (kernel, kernel), stride, padding })
+    x.contiguous()?.apply_op1(pool)
 }
 
 /// Largest element of each channel, its gradient going to the first maximum.
@@ -36,13 +54,15 @@ pub fn global_max_pool(x: &Tensor) -> Result<Tensor> {
     if h * w == 0 {
         bail!("global_max_pool of an empty map");
     }
-    x.contiguous()?.apply_op1(MaxPool { kernel: (h, w), stride: 1, padding: 0 })
+    x.contiguous()?.apply_op1(MaxPool { kernel: (h, w), stride: 1, padding: 0, partial: false })
 }
 
 struct MaxPool {
     kernel: (usize, usize),
     stride: usize,
     padding: usize,
+    /// Whether a window may reach beyond the map and its padding.
+    partial: bool,
 }
 
 /// The part of a window that lies inside the map, along one axis.
@@ -53,7 +73,14 @@ fn window(out: usize, kernel: usize, stride: usize, padding: usize, extent: usiz
 
 impl MaxPool {
     fn output(&self, h: usize, w: usize) -> (usize, usize) {
-        let size = |extent: usize, kernel: usize| (extent + 2 * self.padding - kernel) / self.stride + 1;
+        let size = |extent: usize, kernel: usize| {
+            let room = extent + 2 * self.padding - kernel;
+            match self.partial {
+                false => room / self.stride + 1,
+                // A window of nothing but padding has no maximum.
+                true => room.div_ceil(self.stride).min((extent + self.padding - 1) / self.stride) + 1,
+            }
+        };
         (size(h, self.kernel.0), size(w, self.kernel.1))
     }
 
