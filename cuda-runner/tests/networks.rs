@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use candle_core::{DType, Device, Tensor, Var};
 use wseg_cuda_runner::{
     Result,
-    backbone::BackboneConfig,
+    backbone::{BackboneConfig, small},
     infer::{Inference, Merge},
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::{AsppConfig, Entry, HeadConfig, Init, Kind, Origin, Params, Pass, Scope},
@@ -13,7 +13,8 @@ use wseg_cuda_runner::{
 };
 
 fn config(model: ModelKind) -> NetworkConfig {
-    let backbone = BackboneConfig { name: "small".to_owned(), widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
+    let size = small::Size { widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
+    let backbone = BackboneConfig { name: "small".to_owned(), small: Some(size) };
     let aspp = AsppConfig { width: 8, dilations: [1, 2, 3], dropout: 0.1, fixed_statistics: false };
     let head = HeadConfig { first_dropout: 0.1, second_dropout: 0.0 };
     NetworkConfig {

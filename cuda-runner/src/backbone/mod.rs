@@ -1,6 +1,14 @@
-//! Backbones: what looks at the photo first. A new one is a file here and a line in [`build`].
+//! Backbones: what looks at the photo first. A new one is a file here and a line in [`BACKBONES`].
+//!
+//! Parameters have the names of the published checkpoints: torchvision's, and for `resnet38` and `vgg16` those of the
+//! reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and shift.
 
+mod residual;
+mod resnet;
+mod resnet38;
 pub mod small;
+mod squeezenet;
+mod vgg16;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -13,7 +21,7 @@ use crate::{
 /// What a backbone hands on.
 #[derive(Clone, Debug)]
 pub struct Features {
-    /// `conv3`: fine, stride 4, `[n, shallow, h/4, w/4]`.
+    /// `conv3`: fine, about a quarter of the photo's size, `[n, shallow, h/4, w/4]`.
     pub shallow: Tensor,
     /// `conv6`: deep, `[n, deep, h', w']`.
     pub deep: Tensor,
@@ -39,7 +47,7 @@ pub trait Backbone: std::fmt::Debug {
     /// images `[n, 3, h, w]`, normalised
     ///
     /// # Errors
-    /// If memory runs out.
+    /// If the images are too small or memory runs out.
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features>;
 }
 
@@ -49,24 +57,55 @@ pub trait Backbone: std::fmt::Debug {
 pub struct BackboneConfig {
     /// The backbone's name, one of [`NAMES`].
     pub name: String,
-    /// `small` only: channels of the stem's two convolutions and of the last three stages.
-    #[serde(default = "small::default_widths")]
-    pub widths: [usize; 5],
-    /// `small` only: residual blocks of the four stages.
-    #[serde(default = "small::default_blocks")]
-    pub blocks: [usize; 4],
+    /// Size of `small`, the usual one if absent; no other backbone reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub small: Option<small::Size>,
 }
 
+impl BackboneConfig {
+    /// The backbone called `name`, in its usual size.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), small: None }
+    }
+}
+
+/// Makes a backbone's layers and their parameters.
+type Builder = fn(&Scope, &BackboneConfig) -> Result<Box<dyn Backbone>>;
+
+/// The backbones.
+const BACKBONES: &[(&str, Builder)] = &[
+    ("small", |scope, config| boxed(small::Small::new(scope, config.small.unwrap_or_default()))),
+    ("vgg16", |scope, _| boxed(vgg16::Vgg16::new(scope))),
+    ("resnet38", |scope, _| boxed(resnet38::ResNet38::new(scope))),
+    ("resnet50", |scope, _| boxed(resnet::ResNet::bottlenecks(scope, [3, 4, 6, 3]))),
+    ("resnet101", |scope, _| boxed(resnet::ResNet::bottlenecks(scope, [3, 4, 23, 3]))),
+    ("resnet18", |scope, _| boxed(resnet::ResNet::basic(scope, [2, 2, 2, 2]))),
+    ("squeezenet1_0", |scope, _| boxed(squeezenet::SqueezeNet::new(scope))),
+];
+
 /// Names of the backbones.
-pub const NAMES: &[&str] = &["small"];
+pub const NAMES: [&str; BACKBONES.len()] = {
+    let mut names = [""; BACKBONES.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = BACKBONES[index].0;
+        index += 1;
+    }
+    names
+};
+
+fn boxed<B: Backbone + 'static>(backbone: Result<B>) -> Result<Box<dyn Backbone>> {
+    Ok(Box::new(backbone?))
+}
 
 /// Builds the backbone that `config` names.
 ///
 /// # Errors
 /// If the name is unknown.
 pub fn build(scope: &Scope, config: &BackboneConfig) -> Result<Box<dyn Backbone>> {
-    match config.name.as_str() {
-        "small" => Ok(Box::new(small::Small::new(scope, config.widths, config.blocks)?)),
-        name => Err(Error::Config(format!("there is no backbone `{name}`; known: {}", NAMES.join(", ")))),
+    match BACKBONES.iter().find(|(name, _)| *name == config.name) {
+        Some((_, build)) => build(scope, config),
+        None => Err(Error::Config(format!("there is no backbone `{}`; known: {}", config.name, NAMES.join(", ")))),
     }
 }

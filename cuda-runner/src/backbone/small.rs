@@ -1,58 +1,30 @@
 //! A compact residual network that trains from scratch on a CPU: its batch norms learn.
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
-use super::{Backbone, Channels, Features};
+use super::{
+    Backbone, Channels, Features,
+    residual::{Residual, conv_norm, run},
+};
 use crate::{
     Result,
     nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope},
-    ops,
 };
 
-/// Channels of the stem's convolutions and of the last three stages when nothing else is asked for.
-#[must_use]
-pub const fn default_widths() -> [usize; 5] {
-    [16, 32, 64, 96, 128]
+/// How wide and how deep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// Channels of the stem's two convolutions and of the last three stages.
+    pub widths: [usize; 5],
+    /// Residual blocks of the four stages.
+    pub blocks: [usize; 4],
 }
 
-/// Blocks of the stages when nothing else is asked for.
-#[must_use]
-pub const fn default_blocks() -> [usize; 4] {
-    [1, 2, 2, 1]
-}
-
-/// Two 3x3 convolutions around a shortcut (He et al. 2016).
-#[derive(Clone, Debug)]
-struct Block {
-    first: ConvNorm,
-    second: ConvNorm,
-    shortcut: Option<ConvNorm>,
-}
-
-impl Block {
-    fn new(scope: &Scope, from: usize, to: usize, stride: usize, dilation: usize) -> Result<Self> {
-        let norm = NormConfig::LEARNED;
-        let first = ConvConfig::new(3).dilation(dilation).stride(stride);
-        let second = ConvConfig::new(3).dilation(dilation);
-        let projected = stride != 1 || from != to;
-        let shortcut = || {
-            let geometry = ConvConfig::new(1).stride(stride);
-            ConvNorm::in_sequence(&scope.at("downsample"), 0, from, to, geometry, norm).map(ConvNorm::linear)
-        };
-        Ok(Self {
-            first: ConvNorm::new((&scope.at("conv1"), &scope.at("bn1")), from, to, first, norm)?,
-            second: ConvNorm::new((&scope.at("conv2"), &scope.at("bn2")), to, to, second, norm)?.linear(),
-            shortcut: projected.then(shortcut).transpose()?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let residual = self.second.forward(&self.first.forward(x, pass)?, pass)?;
-        let shortcut = match &self.shortcut {
-            Some(projection) => projection.forward(x, pass)?,
-            None => x.clone(),
-        };
-        Ok(ops::relu(&residual.add(&shortcut)?)?)
+impl Default for Size {
+    fn default() -> Self {
+        Self { widths: [16, 32, 64, 96, 128], blocks: [1, 2, 2, 1] }
     }
 }
 
@@ -61,7 +33,7 @@ impl Block {
 #[derive(Clone, Debug)]
 pub struct Small {
     stem: [ConvNorm; 2],
-    stages: [Vec<Block>; 4],
+    stages: [Vec<Residual>; 4],
     channels: Channels,
 }
 
@@ -70,19 +42,20 @@ impl Small {
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, widths: [usize; 5], blocks: [usize; 4]) -> Result<Self> {
+    pub fn new(scope: &Scope, Size { widths, blocks }: Size) -> Result<Self> {
+        let norm = NormConfig::LEARNED;
         let [first, second, ..] = widths;
         let half = |index: usize, from, to| {
-            let (conv, norm) = (scope.at(format_args!("conv{index}")), scope.at(format_args!("bn{index}")));
-            ConvNorm::new((&conv, &norm), from, to, ConvConfig::new(3).stride(2), NormConfig::LEARNED)
+            let names = (format_args!("conv{index}"), format_args!("bn{index}"));
+            conv_norm(scope, names, (from, to), ConvConfig::new(3).stride(2), norm)
         };
         let stage = |index: usize, stride, dilation| {
             let (scope, to) = (scope.at(format_args!("layer{index}")), widths[index]);
             let from = if index == 1 { to } else { widths[index - 1] };
             (0..blocks[index - 1])
                 .map(|block| match block {
-                    0 => Block::new(&scope.at(block), from, to, stride, dilation),
-                    _ => Block::new(&scope.at(block), to, to, 1, dilation),
+                    0 => Residual::basic(&scope.at(block), (from, to), stride, dilation, norm),
+                    _ => Residual::basic(&scope.at(block), (to, to), 1, dilation, norm),
                 })
                 .collect::<Result<Vec<_>>>()
         };
@@ -100,11 +73,10 @@ impl Backbone for Small {
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {
-        let run = |x: Tensor, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, pass));
         let [first, deeper @ ..] = &self.stages;
         let [half, quarter] = &self.stem;
-        let shallow = run(quarter.forward(&half.forward(images, pass)?, pass)?, first)?;
-        let deep = deeper.iter().try_fold(shallow.clone(), |x, blocks| run(x, blocks))?;
+        let shallow = run(quarter.forward(&half.forward(images, pass)?, pass)?, first, pass)?;
+        let deep = deeper.iter().try_fold(shallow.clone(), |x, blocks| run(x, blocks, pass))?;
         Ok(Features { shallow, deep })
     }
 }

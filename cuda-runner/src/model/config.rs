@@ -90,14 +90,15 @@ impl NetworkConfig {
         let width = 1..=8192;
         let rate = 0.0..1.0;
         let Architecture { backbone, aspp, skip, width: decoder, psi, background, head } = &self.architecture;
+        let small = backbone.small.unwrap_or_default();
         match self {
             _ if self.classes.is_empty() || self.classes.len() > 254 => bad("classes", "1 to 254 names"),
             _ if !width.contains(decoder) => bad("width", "1 to 8192"),
             _ if !width.contains(skip) => bad("skip", "1 to 8192"),
             _ if !width.contains(&aspp.width) => bad("aspp.width", "1 to 8192"),
             _ if aspp.dilations.iter().any(|d| !(1..=512).contains(d)) => bad("aspp.dilations", "1 to 512"),
-            _ if backbone.widths.iter().any(|w| !width.contains(w)) => bad("backbone.widths", "1 to 8192"),
-            _ if backbone.blocks.iter().any(|b| !(1..=64).contains(b)) => bad("backbone.blocks", "1 to 64"),
+            _ if small.widths.iter().any(|w| !width.contains(w)) => bad("backbone.small.widths", "1 to 8192"),
+            _ if small.blocks.iter().any(|b| !(1..=64).contains(b)) => bad("backbone.small.blocks", "1 to 64"),
             _ if !(-100.0..=100.0).contains(background) => bad("background", "-100 to 100"),
             _ if !rate.contains(psi) => bad("psi", "at least 0 and below 1"),
             _ if !rate.contains(&aspp.dropout) => bad("aspp.dropout", "at least 0 and below 1"),

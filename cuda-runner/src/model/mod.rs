@@ -72,8 +72,7 @@ impl Model {
     /// # Errors
     /// If the configuration makes no sense.
     pub fn new(config: NetworkConfig, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
-        config.check()?;
-        Self::build(config, Params::new(seed, dtype, device))
+        Self::in_store(config, Params::new(seed, dtype, device))
     }
 
     /// Builds the network around the values of a checkpoint.
@@ -86,8 +85,7 @@ impl Model {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        config.check()?;
-        let model = Self::build(config, Params::from_values(values, dtype, device))?;
+        let model = Self::in_store(config, Params::from_values(values, dtype, device))?;
         let left_over = model.params.borrow().left_over().next().map(str::to_owned);
         match left_over {
             None => Ok(model),
@@ -95,7 +93,12 @@ impl Model {
         }
     }
 
-    fn build(config: NetworkConfig, params: Rc<RefCell<Params>>) -> Result<Self> {
+    /// Builds the network with its parameters in `params`, which says how they start.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the store has no value for a parameter.
+    pub fn in_store(config: NetworkConfig, params: Rc<RefCell<Params>>) -> Result<Self> {
+        config.check()?;
         let backbone = backbone::build(&Scope::root(&params, Origin::Old), &config.architecture.backbone)?;
         let head = Scope::root(&params, Origin::New);
         let network: Box<dyn Network> = match config.model {

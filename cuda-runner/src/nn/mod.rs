@@ -18,5 +18,5 @@ pub use conv::{Conv, ConvConfig};
 pub use decoder::{Decoder, Head, HeadConfig};
 pub use gci::GlobalCue;
 pub use norm::{BatchNorm, NormConfig, Statistics};
-pub use params::{Entry, Init, Kind, Origin, Params, Scope};
+pub use params::{Entry, Fill, Init, Kind, Origin, Params, Scope};
 pub use pass::Pass;

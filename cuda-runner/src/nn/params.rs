@@ -52,13 +52,28 @@ pub struct Entry {
     pub trainable: bool,
 }
 
+/// Values that follow from a parameter's name: what networks are given that are compared number by number.
+pub trait Fill: std::fmt::Debug {
+    /// The elements of the parameter `name`, in row-major order, as many as a tensor of `extents` has.
+    fn values(&self, name: &str, extents: &[usize]) -> Vec<f32>;
+}
+
+/// Where the values of new parameters come from.
+#[derive(Debug)]
+enum Values {
+    /// Drawn as their [`Init`] says: the seed.
+    Drawn(u64),
+    /// Taken out as they are used.
+    Given(BTreeMap<String, Tensor>),
+    /// Made from their names.
+    Filled(Box<dyn Fill>),
+}
+
 /// All parameters of a model, by name, in the order of their names.
 #[derive(Debug)]
 pub struct Params {
     entries: BTreeMap<String, Entry>,
-    /// Values to start from, taken out as they are used; `None`: everything is drawn.
-    values: Option<BTreeMap<String, Tensor>>,
-    seed: u64,
+    values: Values,
     device: Device,
     dtype: DType,
 }
@@ -67,21 +82,33 @@ impl Params {
     /// An empty store. Values depend on the seed and the parameter's name alone, not on the order of creation.
     #[must_use]
     pub fn new(seed: u64, dtype: DType, device: &Device) -> Rc<RefCell<Self>> {
-        Rc::new(RefCell::new(Self { entries: BTreeMap::new(), values: None, seed, device: device.clone(), dtype }))
+        Self::with(Values::Drawn(seed), dtype, device)
     }
 
     /// A store whose parameters must all be among `values`: what a checkpoint is loaded into. No more memory is
     /// taken than the values have.
     #[must_use]
     pub fn from_values(values: BTreeMap<String, Tensor>, dtype: DType, device: &Device) -> Rc<RefCell<Self>> {
-        let params = Self::new(0, dtype, device);
-        params.borrow_mut().values = Some(values);
-        params
+        Self::with(Values::Given(values), dtype, device)
+    }
+
+    /// A store whose parameters all start as `fill` says.
+    #[must_use]
+    pub fn filled(fill: Box<dyn Fill>, dtype: DType, device: &Device) -> Rc<RefCell<Self>> {
+        Self::with(Values::Filled(fill), dtype, device)
+    }
+
+    fn with(values: Values, dtype: DType, device: &Device) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self { entries: BTreeMap::new(), values, device: device.clone(), dtype }))
     }
 
     /// Names of the values that no parameter asked for.
     pub fn left_over(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().flat_map(|values| values.keys().map(String::as_str))
+        let given = match &self.values {
+            Values::Given(values) => Some(values),
+            Values::Drawn(_) | Values::Filled(_) => None,
+        };
+        given.into_iter().flat_map(|values| values.keys().map(String::as_str))
     }
 
     /// The parameters with their names, sorted by name.
@@ -116,31 +143,42 @@ impl Params {
     }
 
     fn initial(&mut self, name: &str, shape: &Shape, init: Init) -> Result<Tensor> {
-        if let Some(values) = &mut self.values {
-            let value = values.remove(name).ok_or_else(|| Error::Config(format!("lacks the parameter `{name}`")))?;
-            return match value.shape() == shape {
-                true => Ok(value),
-                false => Err(Error::Config(format!(
-                    "has `{name}` of shape {:?}, the network needs {:?}",
-                    value.dims(),
-                    shape.dims()
-                ))),
-            };
-        }
-        let count = shape.elem_count();
-        let draw = |deviation: f64| -> Vec<f32> {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ fnv1a(name));
-            (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect()
-        };
-        let values = match init {
-            Init::Constant(value) => vec![value as f32; count],
-            Init::Normal(deviation) => draw(deviation),
-            Init::HeNormal => {
-                let fan_in = count / shape.dims().first().copied().unwrap_or(1).max(1);
-                draw((2.0 / fan_in.max(1) as f64).sqrt())
-            }
+        let values = match &mut self.values {
+            Values::Given(values) => return take(values, name, shape),
+            Values::Filled(fill) => fill.values(name, shape.dims()),
+            Values::Drawn(seed) => draw(*seed, name, shape, init),
         };
         Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?)
+    }
+}
+
+/// The given values of a parameter, which must be there and of its shape.
+fn take(values: &mut BTreeMap<String, Tensor>, name: &str, shape: &Shape) -> Result<Tensor> {
+    let value = values.remove(name).ok_or_else(|| Error::Config(format!("lacks the parameter `{name}`")))?;
+    match value.shape() == shape {
+        true => Ok(value),
+        false => Err(Error::Config(format!(
+            "has `{name}` of shape {:?}, the network needs {:?}",
+            value.dims(),
+            shape.dims()
+        ))),
+    }
+}
+
+/// Values as `init` says; the random ones depend on the seed and the name.
+fn draw(seed: u64, name: &str, shape: &Shape, init: Init) -> Vec<f32> {
+    let count = shape.elem_count();
+    let normals = |deviation: f64| -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ fnv1a(name));
+        (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect()
+    };
+    match init {
+        Init::Constant(value) => vec![value as f32; count],
+        Init::Normal(deviation) => normals(deviation),
+        Init::HeNormal => {
+            let fan_in = count / shape.dims().first().copied().unwrap_or(1).max(1);
+            normals((2.0 / fan_in.max(1) as f64).sqrt())
+        }
     }
 }
 

@@ -8,11 +8,19 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Result;
 
+/// Which parameters a pass ties to the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gradients {
+    None,
+    Trainable,
+    All,
+}
+
 /// Mode and random numbers of one forward pass.
 #[derive(Debug)]
 pub struct Pass {
     training: bool,
-    gradients: bool,
+    gradients: Gradients,
     rng: RefCell<ChaCha8Rng>,
 }
 
@@ -20,19 +28,25 @@ impl Pass {
     /// Training: batch statistics, dropout, random gate, gradients. The seed fixes every random number of the pass.
     #[must_use]
     pub fn training(seed: u64) -> Self {
-        Self { training: true, gradients: true, rng: RefCell::new(ChaCha8Rng::seed_from_u64(seed)) }
+        Self { training: true, gradients: Gradients::Trainable, rng: RefCell::new(ChaCha8Rng::seed_from_u64(seed)) }
     }
 
     /// Evaluation: running statistics, no dropout, deterministic gate, no graph kept.
     #[must_use]
     pub fn evaluation() -> Self {
-        Self { training: false, gradients: false, rng: RefCell::new(ChaCha8Rng::seed_from_u64(0)) }
+        Self { training: false, gradients: Gradients::None, rng: RefCell::new(ChaCha8Rng::seed_from_u64(0)) }
     }
 
     /// Evaluation that keeps the graph, for gradients of a network in evaluation mode.
     #[must_use]
     pub fn evaluation_with_gradients() -> Self {
-        Self { gradients: true, ..Self::evaluation() }
+        Self { gradients: Gradients::Trainable, ..Self::evaluation() }
+    }
+
+    /// As [`evaluation_with_gradients`](Self::evaluation_with_gradients), for frozen parameters as well.
+    #[must_use]
+    pub fn evaluation_with_all_gradients() -> Self {
+        Self { gradients: Gradients::All, ..Self::evaluation() }
     }
 
     /// Whether dropout, batch statistics and the random gate are on.
@@ -44,9 +58,9 @@ impl Pass {
     /// The values of a parameter, tied to the graph only where a gradient is wanted.
     #[must_use]
     pub fn value(&self, var: &Var, trainable: bool) -> Tensor {
-        match self.gradients && trainable {
-            true => var.as_tensor().clone(),
-            false => var.as_detached_tensor(),
+        match (self.gradients, trainable) {
+            (Gradients::All, _) | (Gradients::Trainable, true) => var.as_tensor().clone(),
+            (Gradients::None, _) | (Gradients::Trainable, false) => var.as_detached_tensor(),
         }
     }
 

@@ -1,0 +1,101 @@
+//! Residual blocks of convolutions with batch norm (He et al. 2016), as torchvision names them.
+
+use std::fmt::Display;
+
+use candle_core::Tensor;
+
+use crate::{
+    Result,
+    nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, Statistics},
+    ops,
+};
+
+/// What a bottleneck's output has of its inner channels.
+pub(super) const EXPANSION: usize = 4;
+
+/// A convolution and its norm. Where the norm's statistics are fixed, so are its scale and shift.
+pub(super) fn conv_norm(
+    scope: &Scope,
+    (conv, norm): (impl Display, impl Display),
+    (from, to): (usize, usize),
+    geometry: ConvConfig,
+    config: NormConfig,
+) -> Result<ConvNorm> {
+    let norm = match config.statistics {
+        Statistics::Learned => scope.at(norm),
+        Statistics::Fixed => scope.at(norm).frozen(),
+    };
+    ConvNorm::new((&scope.at(conv), &norm), from, to, geometry, config)
+}
+
+/// Convolutions around a shortcut.
+#[derive(Clone, Debug)]
+pub(super) struct Residual {
+    body: Vec<ConvNorm>,
+    shortcut: Option<ConvNorm>,
+}
+
+impl Residual {
+    /// Two 3x3 convolutions, the first with the stride: `conv1`, `bn1`, `conv2`, `bn2`, and `downsample` where the
+    /// shape changes.
+    pub(super) fn basic(
+        scope: &Scope,
+        (from, to): (usize, usize),
+        stride: usize,
+        dilation: usize,
+        norm: NormConfig,
+    ) -> Result<Self> {
+        let square = ConvConfig::new(3).dilation(dilation);
+        let layers = [(from, to, square.stride(stride)), (to, to, square)];
+        Self::new(scope, &layers, stride, norm)
+    }
+
+    /// 1x1 to `width`, 3x3 with the stride, 1x1 to four times `width`: `conv1`, `bn1` to `conv3`, `bn3`, and
+    /// `downsample` where the shape changes.
+    pub(super) fn bottleneck(
+        scope: &Scope,
+        (from, width): (usize, usize),
+        stride: usize,
+        norm: NormConfig,
+    ) -> Result<Self> {
+        let (point, square) = (ConvConfig::new(1), ConvConfig::new(3).stride(stride));
+        let layers = [(from, width, point), (width, width, square), (width, EXPANSION * width, point)];
+        Self::new(scope, &layers, stride, norm)
+    }
+
+    fn new(scope: &Scope, layers: &[(usize, usize, ConvConfig)], stride: usize, norm: NormConfig) -> Result<Self> {
+        let mut body = Vec::with_capacity(layers.len());
+        for (index, &(from, to, geometry)) in (1..).zip(layers) {
+            let names = (format_args!("conv{index}"), format_args!("bn{index}"));
+            let layer = conv_norm(scope, names, (from, to), geometry, norm)?;
+            body.push(if index == layers.len() { layer.linear() } else { layer });
+        }
+        let (from, to) = (layers[0].0, layers[layers.len() - 1].1);
+        let shortcut = || {
+            let geometry = ConvConfig::new(1).stride(stride);
+            conv_norm(&scope.at("downsample"), (0, 1), (from, to), geometry, norm).map(ConvNorm::linear)
+        };
+        Ok(Self { body, shortcut: (stride != 1 || from != to).then(shortcut).transpose()? })
+    }
+
+    /// Runs the block.
+    ///
+    /// # Errors
+    /// If the channels do not match or memory runs out.
+    pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let residual = self.body.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, pass))?;
+        let shortcut = match &self.shortcut {
+            Some(projection) => projection.forward(x, pass)?,
+            None => x.clone(),
+        };
+        Ok(ops::relu(&residual.add(&shortcut)?)?)
+    }
+}
+
+/// Runs blocks one after the other.
+///
+/// # Errors
+/// If the channels do not match or memory runs out.
+pub(super) fn run(x: Tensor, blocks: &[Residual], pass: &Pass) -> Result<Tensor> {
+    blocks.iter().try_fold(x, |x, block| block.forward(&x, pass))
+}
