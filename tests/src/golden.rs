@@ -243,6 +243,24 @@ impl Golden {
         self.parameter(key)?.as_bool().ok_or_else(|| self.not(key, "true or false"))
     }
 
+    /// The parameter called `key`, a text.
+    ///
+    /// # Errors
+    /// [`GoldenError::Content`] if it is missing or is something else.
+    pub fn text(&self, key: &str) -> Result<&str, GoldenError> {
+        self.parameter(key)?.as_str().ok_or_else(|| self.not(key, "a text"))
+    }
+
+    /// The parameter called `key`, a list of texts.
+    ///
+    /// # Errors
+    /// [`GoldenError::Content`] if it is missing or is something else.
+    pub fn texts(&self, key: &str) -> Result<Vec<&str>, GoldenError> {
+        let wanted = || self.not(key, "a list of texts");
+        let list = self.parameter(key)?.as_array().ok_or_else(wanted)?;
+        list.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wanted)
+    }
+
     fn parameter(&self, key: &str) -> Result<&Value, GoldenError> {
         self.parameters.get(key).ok_or_else(|| self.refuse(format!("has no parameter `{key}`")))
     }

@@ -9,6 +9,7 @@ pub mod bench;
 pub mod case;
 pub mod failure;
 pub mod golden;
+pub mod named_weights;
 pub mod report;
 pub mod sample;
 pub mod verify;

@@ -14,13 +14,15 @@ pub struct Distance {
 }
 
 impl Distance {
+    /// Not comparable.
+    const APART: Self = Self { absolute: f64::INFINITY, relative: f64::INFINITY };
+
     /// The distance between two lists of values. Not comparable is infinitely far: another length, or a value that
     /// is not a number on one side only. Where every expected value is 0, any difference is infinitely large.
     #[must_use]
     pub fn between(computed: &[f64], expected: &[f64]) -> Self {
-        const APART: Distance = Distance { absolute: f64::INFINITY, relative: f64::INFINITY };
         if computed.len() != expected.len() {
-            return APART;
+            return Self::APART;
         }
         let mut absolute = 0.0_f64;
         for (&computed, &expected) in computed.iter().zip(expected) {
@@ -28,7 +30,7 @@ impl Distance {
             let difference = if same { 0.0 } else { (computed - expected).abs() };
             // Comparisons with NaN are false, so it has to be asked for.
             if difference.is_nan() {
-                return APART;
+                return Self::APART;
             }
             absolute = absolute.max(difference);
         }
@@ -38,6 +40,17 @@ impl Distance {
         Self { absolute, relative }
     }
 
+    /// As [`between`](Self::between), but `relative` is the largest relative error of any single value.
+    #[must_use]
+    pub fn between_each(computed: &[f64], expected: &[f64]) -> Self {
+        if computed.len() != expected.len() {
+            return Self::APART;
+        }
+        let single = |(computed, expected)| Self::between(&[computed], &[expected]);
+        let pairs = computed.iter().copied().zip(expected.iter().copied());
+        pairs.map(single).fold(Self::default(), Self::max)
+    }
+
     /// The larger of the two, in each measure.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
@@ -45,12 +58,38 @@ impl Distance {
     }
 }
 
+/// A relative error and the largest one allowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Margin {
+    /// The error found.
+    pub relative: f64,
+    /// The error allowed.
+    pub tolerance: f64,
+}
+
+impl Margin {
+    /// The share of what is allowed that is used up: beyond 1, a comparison fails.
+    fn used(self) -> f64 {
+        if self.relative == 0.0 { 0.0 } else { self.relative / self.tolerance }
+    }
+}
+
+/// How two lists of values are compared.
+#[derive(Clone, Copy)]
+struct Measure {
+    tolerance: f64,
+    between: fn(&[f64], &[f64]) -> Distance,
+    /// What the relative error is a share of.
+    share_of: &'static str,
+}
+
 /// Collects the comparisons of one case on one backend.
 #[derive(Debug)]
 pub struct Checks<'a> {
     golden: &'a Golden,
     tolerance: f64,
-    distance: Distance,
+    absolute: f64,
+    tightest: Margin,
     compared: BTreeSet<String>,
     not_applicable: BTreeSet<String>,
     complaints: Vec<String>,
@@ -59,8 +98,11 @@ pub struct Checks<'a> {
 /// The outcome of a case on a backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The largest distance over all comparisons.
-    pub distance: Distance,
+    /// The largest absolute error over all comparisons.
+    pub absolute: f64,
+    /// The comparison that used up most of what it is allowed. Where all outputs have the same tolerance, its error is
+    /// the largest one.
+    pub tightest: Margin,
     /// Expected outputs that the backend is not meant to produce, such as gradients without automatic differentiation.
     pub not_applicable: Vec<String>,
     /// What is wrong, one phrase a comparison; empty if all is well.
@@ -74,7 +116,8 @@ impl<'a> Checks<'a> {
         Self {
             golden,
             tolerance,
-            distance: Distance::default(),
+            absolute: 0.0,
+            tightest: Margin { relative: 0.0, tolerance },
             compared: BTreeSet::new(),
             not_applicable: BTreeSet::new(),
             complaints: Vec::new(),
@@ -117,7 +160,46 @@ impl<'a> Checks<'a> {
     /// # Errors
     /// [`Failure`] if the expected output cannot be read.
     pub fn close_values(&mut self, output: &str, way: &str, extents: &[usize], values: &[f64]) -> Result<(), Failure> {
-        self.compare(output, way, extents, values, self.tolerance)
+        self.close_within(output, way, extents, values, self.tolerance)
+    }
+
+    /// As [`close_values`](Self::close_values), within a tolerance of the output's own.
+    ///
+    /// # Errors
+    /// [`Failure`] if the expected output cannot be read.
+    pub fn close_within(
+        &mut self,
+        output: &str,
+        way: &str,
+        extents: &[usize],
+        values: &[f64],
+        tolerance: f64,
+    ) -> Result<(), Failure> {
+        let measure = Measure { tolerance, between: Distance::between, share_of: "the largest value" };
+        self.compare(output, way, extents, values, measure)
+    }
+
+    /// As [`close_within`](Self::close_within), each value's error being a share of that value alone: for lists of
+    /// numbers of different kinds.
+    ///
+    /// # Errors
+    /// [`Failure`] if the expected output cannot be read.
+    pub fn each_close_within(
+        &mut self,
+        output: &str,
+        way: &str,
+        extents: &[usize],
+        values: &[f64],
+        tolerance: f64,
+    ) -> Result<(), Failure> {
+        let measure = Measure { tolerance, between: Distance::between_each, share_of: "the expected value" };
+        self.compare(output, way, extents, values, measure)
+    }
+
+    /// Notes that `out.{output}` was judged in another way, with what was wrong with it.
+    pub fn judged(&mut self, output: &str, complaint: Option<String>) {
+        self.compared.insert(output.to_owned());
+        self.complaints.extend(complaint);
     }
 
     /// As [`equal`](Self::equal), for values outside a tensor.
@@ -125,7 +207,7 @@ impl<'a> Checks<'a> {
     /// # Errors
     /// [`Failure`] if the expected output cannot be read.
     pub fn equal_values(&mut self, output: &str, way: &str, extents: &[usize], values: &[f64]) -> Result<(), Failure> {
-        self.compare(output, way, extents, values, 0.0)
+        self.close_within(output, way, extents, values, 0.0)
     }
 
     /// Notes that the backend is not meant to produce `out.{output}`.
@@ -139,7 +221,7 @@ impl<'a> Checks<'a> {
         way: &str,
         extents: &[usize],
         values: &[f64],
-        tolerance: f64,
+        Measure { tolerance, between, share_of }: Measure,
     ) -> Result<(), Failure> {
         if !self.wants(output) {
             return Ok(());
@@ -150,20 +232,28 @@ impl<'a> Checks<'a> {
         let longer_than_one = |extents: &[usize]| extents.iter().copied().filter(|&e| e != 1).collect::<Vec<_>>();
         if longer_than_one(extents) != longer_than_one(&expected.extents) {
             self.complaints.push(format!("`{output}` ({way}) has shape {extents:?}, expected {:?}", expected.extents));
-            self.distance = Distance::between(&[0.0], &[]);
+            self.note(Distance::APART, tolerance);
             return Ok(());
         }
-        let distance = Distance::between(values, &expected.values);
-        self.distance = self.distance.max(distance);
+        let distance = between(values, &expected.values);
+        self.note(distance, tolerance);
         // Asked this way round, a distance that is not a number does not pass.
         let within = distance.relative <= tolerance;
         if !within {
             self.complaints.push(format!(
-                "`{output}` ({way}) is off by {:.1e}, {:.1e} of the largest value, allowed {tolerance:.0e}",
+                "`{output}` ({way}) is off by {:.1e}, {:.1e} of {share_of}, allowed {tolerance:.0e}",
                 distance.absolute, distance.relative
             ));
         }
         Ok(())
+    }
+
+    fn note(&mut self, distance: Distance, tolerance: f64) {
+        self.absolute = self.absolute.max(distance.absolute);
+        let margin = Margin { relative: distance.relative, tolerance };
+        if margin.used() > self.tightest.used() {
+            self.tightest = margin;
+        }
     }
 
     /// Ends the case: every expected output of the file must have been compared or declared not applicable.
@@ -178,7 +268,8 @@ impl<'a> Checks<'a> {
             self.complaints.push("the file holds no expected output that can be compared".to_owned());
         }
         Report {
-            distance: self.distance,
+            absolute: self.absolute,
+            tightest: self.tightest,
             not_applicable: self.not_applicable.into_iter().collect(),
             complaints: self.complaints,
         }

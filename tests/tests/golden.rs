@@ -4,8 +4,7 @@ mod common;
 
 use std::{path::Path, sync::LazyLock};
 
-use common::{fixture, fixtures};
-use safetensors::{Dtype, SafeTensors};
+use common::{fixture, fixtures, rewritten, with_wrong_value};
 use wseg_tests::{
     bench::naive::NaiveBench,
     case,
@@ -19,12 +18,26 @@ static ROWS: LazyLock<Vec<Row>> =
 
 #[test]
 fn every_fixture_is_ok_on_every_backend() {
-    for row in ROWS.iter() {
+    for row in ROWS.iter().filter(|row| !without_networks(row)) {
         assert_eq!(row.verdict, Verdict::Ok, "{} on {:?}", row.file.display(), row.backend);
     }
     let tensor_files = fixtures().len() - 1;
     assert_eq!(ROWS.len(), 4 * tensor_files + 1, "four backends a file, and `metrics` once");
     assert!(ROWS.iter().any(|row| row.backend == Some(Backend::Slices)));
+}
+
+/// Whether a row is a network's on a backend that has none.
+fn without_networks(row: &Row) -> bool {
+    case::is_network_op(&row.op) && matches!(row.backend, Some(Backend::ArenaF32 | Backend::ArenaF64))
+}
+
+#[test]
+fn the_arena_leaves_networks_to_candle() {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| without_networks(row)).collect();
+    assert!(rows.len() >= 2, "no network among the fixtures");
+    for row in rows {
+        assert_eq!(row.verdict, Verdict::Skipped("the arena has no networks".to_owned()), "{}", row.file.display());
+    }
 }
 
 #[test]
@@ -51,29 +64,6 @@ fn the_definitions_alone_agree_with_the_fixtures() {
             assert!(report.complaints.is_empty(), "{}: {:?}", file.display(), report.complaints);
         }
     }
-}
-
-/// The file's bytes with the middle element of one array moved by a thousandth of the array's largest value.
-fn with_wrong_value(bytes: &[u8], array: &str) -> Vec<u8> {
-    let (header, metadata) = SafeTensors::read_metadata(bytes).expect("a fixture");
-    let info = metadata.info(array).expect("an array of the fixture");
-    let (start, end) = (8 + header + info.data_offsets.0, 8 + header + info.data_offsets.1);
-    let mut wrong = bytes.to_vec();
-    let data = &mut wrong[start..end];
-    match info.dtype {
-        Dtype::U8 => {
-            let middle = data.len() / 2;
-            data[middle] ^= 1;
-        }
-        Dtype::F64 => {
-            let (values, _) = data.as_chunks_mut::<8>();
-            let largest = values.iter().map(|value| f64::from_le_bytes(*value).abs()).fold(0.0, f64::max);
-            let middle = values.len() / 2;
-            values[middle] = (f64::from_le_bytes(values[middle]) + 1e-3 * largest).to_le_bytes();
-        }
-        other => panic!("{array} is {other:?}"),
-    }
-    wrong
 }
 
 #[test]
@@ -144,16 +134,4 @@ fn a_folder_without_golden_files_is_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let error = verify(&[folder], Backends::All).expect_err("only sources in there").to_string();
     assert!(error.ends_with("holds no .safetensors file"), "{error}");
-}
-
-/// A fixture with one text of its header replaced by another; the header's length follows.
-fn rewritten(name: &str, from: &str, to: &str) -> Golden {
-    let file = fixture(name);
-    let bytes = std::fs::read(&file).expect("a fixture");
-    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length) as usize).expect("a header");
-    let header = std::str::from_utf8(&bytes[8..8 + length]).expect("a text header").replace(from, to);
-    let mut changed = (header.len() as u64).to_le_bytes().to_vec();
-    changed.extend(header.as_bytes());
-    changed.extend(&bytes[8 + length..]);
-    Golden::from_bytes(&file, changed).expect("still a golden file")
 }

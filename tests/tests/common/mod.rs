@@ -8,8 +8,9 @@ use proptest::{
     prelude::{Strategy, TestCaseError},
     test_runner::{Config, RngSeed, TestRunner},
 };
+use safetensors::{Dtype, SafeTensors};
 use wseg_core::Shape;
-use wseg_tests::{bench::Bench, failure::Failure, report::Distance};
+use wseg_tests::{bench::Bench, failure::Failure, golden::Golden, report::Distance};
 
 /// The golden files of the repository, sorted.
 pub(crate) fn fixtures() -> Vec<PathBuf> {
@@ -71,6 +72,49 @@ pub(crate) fn maps_beyond_a_tile() -> impl Strategy<Value = (Shape, u64)> {
     let large = ((1_usize..=2, 1_usize..=23, 20_usize..=30, 20_usize..=40), proptest::num::u64::ANY)
         .prop_map(|((n, c, h, w), seed)| (Shape::new(n, c, h, w), seed));
     proptest::prelude::prop_oneof![3 => maps(), 1 => large]
+}
+
+/// The file's bytes with the middle element of one array moved by a thousandth of the array's largest value, or of 1
+/// where all are 0.
+pub(crate) fn with_wrong_value(bytes: &[u8], array: &str) -> Vec<u8> {
+    let (header, metadata) = SafeTensors::read_metadata(bytes).expect("a fixture");
+    let info = metadata.info(array).expect("an array of the fixture");
+    let (start, end) = (8 + header + info.data_offsets.0, 8 + header + info.data_offsets.1);
+    let mut wrong = bytes.to_vec();
+    let data = &mut wrong[start..end];
+    match info.dtype {
+        Dtype::U8 => {
+            let middle = data.len() / 2;
+            data[middle] ^= 1;
+        }
+        Dtype::F32 => {
+            let (values, _) = data.as_chunks_mut::<4>();
+            let largest = values.iter().map(|value| f32::from_le_bytes(*value).abs()).fold(0.0, f32::max);
+            let middle = values.len() / 2;
+            values[middle] = (f32::from_le_bytes(values[middle]) + 1e-3 * largest).to_le_bytes();
+        }
+        Dtype::F64 => {
+            let (values, _) = data.as_chunks_mut::<8>();
+            let largest = values.iter().map(|value| f64::from_le_bytes(*value).abs()).fold(0.0, f64::max);
+            let largest = if largest == 0.0 { 1.0 } else { largest };
+            let middle = values.len() / 2;
+            values[middle] = (f64::from_le_bytes(values[middle]) + 1e-3 * largest).to_le_bytes();
+        }
+        other => panic!("{array} is {other:?}"),
+    }
+    wrong
+}
+
+/// A fixture with one text of its header replaced by another; the header's length follows.
+pub(crate) fn rewritten(name: &str, from: &str, to: &str) -> Golden {
+    let file = fixture(name);
+    let bytes = std::fs::read(&file).expect("a fixture");
+    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length) as usize).expect("a header");
+    let header = std::str::from_utf8(&bytes[8..8 + length]).expect("a text header").replace(from, to);
+    let mut changed = (header.len() as u64).to_le_bytes().to_vec();
+    changed.extend(header.as_bytes());
+    changed.extend(&bytes[8 + length..]);
+    Golden::from_bytes(&file, changed).expect("still a golden file")
 }
 
 /// Fails with a sentence unless a condition holds.
