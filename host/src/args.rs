@@ -73,6 +73,8 @@ pub enum Command {
     /// Run golden files through the backends and compare the numbers.
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
+    /// List the presets that training starts from, or print one.
+    Presets(PresetsArgs),
     /// Make data, train the baseline and the method, compare them, and leave a picture sheet.
     #[command(long_about = help::DEMO)]
     Demo(DemoArgs),
@@ -121,7 +123,7 @@ pub struct TrainArgs {
     /// Data set in VOC layout (see below).
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
-    /// Network and recipe to start from.
+    /// Network and recipe to start from: `wseg presets` lists them.
     #[arg(long, value_name = "NAME", default_value = "small")]
     pub preset: String,
     /// Folder for checkpoints and logs; it must not hold anything yet.
@@ -268,6 +270,15 @@ pub struct VerifyArgs {
     /// Print JSON, one object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `wseg presets`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = help::PRESETS_EXAMPLES)]
+pub struct PresetsArgs {
+    /// The preset to print, as TOML [default: a line for each preset].
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// `wseg demo`.

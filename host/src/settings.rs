@@ -43,13 +43,44 @@ pub struct CamRecipe {
     pub epochs: usize,
 }
 
-/// The presets: name and settings as TOML.
-const PRESETS: &[(&str, &str)] =
-    &[("small", include_str!("../presets/small.toml")), ("demo", include_str!("../presets/demo.toml"))];
+/// Settings to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// What it is called.
+    pub name: &'static str,
+    /// The settings as TOML; the first line is a comment that says in a line what they are for.
+    pub text: &'static str,
+}
 
-/// Names of the presets.
-pub fn preset_names() -> impl Iterator<Item = &'static str> {
-    PRESETS.iter().map(|(name, _)| *name)
+/// The presets.
+pub const PRESETS: &[Preset] = &[
+    Preset { name: "small", text: include_str!("../presets/small.toml") },
+    Preset { name: "demo", text: include_str!("../presets/demo.toml") },
+    Preset { name: "squeezenet", text: include_str!("../presets/squeezenet.toml") },
+    Preset { name: "resnet18", text: include_str!("../presets/resnet18.toml") },
+    Preset { name: "resnet38", text: include_str!("../presets/resnet38.toml") },
+    Preset { name: "vgg16", text: include_str!("../presets/vgg16.toml") },
+    Preset { name: "resnet50", text: include_str!("../presets/resnet50.toml") },
+    Preset { name: "resnet101", text: include_str!("../presets/resnet101.toml") },
+];
+
+impl Preset {
+    /// The preset called `name`.
+    ///
+    /// # Errors
+    /// If there is no such preset; the error names those there are.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
+            let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            Error::Input(format!("there is no preset `{name}`; known: {}", known.join(", ")))
+        })
+    }
+
+    /// What it is for, in a line.
+    #[must_use]
+    pub fn description(&self) -> &'static str {
+        self.text.lines().next().unwrap_or_default().trim_start_matches('#').trim()
+    }
 }
 
 impl Settings {
@@ -58,11 +89,7 @@ impl Settings {
     /// # Errors
     /// If there is no such preset; the error names those there are.
     pub fn preset(name: &str) -> Result<Self> {
-        let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = preset_names().collect();
-            return Err(Error::Input(format!("there is no preset `{name}`; known: {}", known.join(", "))));
-        };
-        toml::from_str(text)
+        toml::from_str(Preset::named(name)?.text)
             .map_err(|error| Error::Failed(format!("the preset `{name}` is broken: {}", error.message())))
     }
 
@@ -194,9 +221,42 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_can_be_trained() {
-        for name in preset_names() {
-            Settings::preset(name).unwrap().check().unwrap();
+    fn every_preset_can_be_trained_and_says_what_it_is_for() {
+        for preset in PRESETS {
+            Settings::preset(preset.name).unwrap().check().unwrap();
+            assert!(preset.text.starts_with("# ") && preset.description().ends_with('.'), "{}", preset.name);
+        }
+    }
+
+    #[test]
+    fn every_preset_has_a_backbone_that_exists_and_every_backbone_a_preset() {
+        let backbones: Vec<String> =
+            PRESETS.iter().map(|preset| Settings::preset(preset.name).unwrap().network.backbone.name).collect();
+        for name in wseg_cuda_runner::backbone::NAMES {
+            assert!(backbones.iter().any(|backbone| backbone == name), "no preset has {name}");
+        }
+        assert!(backbones.iter().all(|backbone| wseg_cuda_runner::backbone::NAMES.contains(&backbone.as_str())));
+    }
+
+    #[test]
+    fn the_papers_presets_are_the_papers() {
+        for (name, crop, rate, multipliers) in [
+            ("resnet38", 321, 1e-3, [1.0, 2.0, 10.0, 20.0]),
+            ("vgg16", 448, 1e-3, [1.0, 2.0, 10.0, 20.0]),
+            ("resnet50", 448, 5e-4, [1.0, 1.0, 10.0, 10.0]),
+            ("resnet101", 448, 1e-3, [1.0, 1.0, 10.0, 10.0]),
+        ] {
+            let settings = Settings::preset(name).unwrap();
+            assert_eq!(settings.recipe, Recipe { crop, rate, multipliers, ..Recipe::default() }, "{name}");
+            assert_eq!(settings.network, Architecture::paper(settings.network.backbone.clone()), "{name}");
+            assert_eq!((settings.augment, settings.cam.epochs), (Augment::default(), 6), "{name}");
+            let narrow = Inference { scales: vec![1.0, 0.75, 1.25, 1.5], threshold: 0.3, ..Inference::default() };
+            let expected = match name {
+                "resnet38" => Inference::default(),
+                "vgg16" => Inference { background_power: 1.0, ..narrow },
+                _ => narrow,
+            };
+            assert_eq!(settings.inference, expected, "{name}");
         }
     }
 

@@ -67,6 +67,12 @@ Examples:
   wseg verify fixtures
   wseg verify --backend arena fixtures/pamr_voc.safetensors";
 
+/// What follows the flags of `wseg presets`.
+pub(super) const PRESETS_EXAMPLES: &str = "\
+Examples:
+  wseg presets
+  wseg presets resnet50";
+
 /// What `wseg demo` does.
 pub(super) const DEMO: &str = "\
 Make a synthetic data set, train the CAM baseline and the single-stage network on its image labels, predict the \

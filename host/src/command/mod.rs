@@ -4,6 +4,7 @@ pub mod completions;
 pub mod demo;
 pub mod eval;
 pub mod predict;
+pub mod presets;
 pub mod synth;
 pub mod train;
 pub mod verify;
@@ -52,6 +53,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Predict(args) => predict::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Verify(args) => verify::run(args, console),
+        Command::Presets(args) => presets::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Completions(args) => completions::run(args, console),
     }
