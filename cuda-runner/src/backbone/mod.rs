@@ -1,4 +1,4 @@
-//! Backbones: what looks at the photo first. A new one is a file here and a line in [`BACKBONES`].
+//! Backbones: what looks at the photo first. A new one is a file here and a line in `BACKBONES`.
 //!
 //! Parameters have the names of the published checkpoints: torchvision's, and for `resnet38` and `vgg16` those of the
 //! reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and shift.
