@@ -7,7 +7,6 @@ use candle_core::Tensor;
 use crate::{
     Result,
     nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, Statistics},
-    ops,
 };
 
 /// What a bottleneck's output has of its inner channels.
@@ -28,10 +27,11 @@ pub(super) fn conv_norm(
     ConvNorm::new((&scope.at(conv), &norm), from, to, geometry, config)
 }
 
-/// Convolutions around a shortcut.
+/// Convolutions around a shortcut, which is added before the last one's ReLU.
 #[derive(Clone, Debug)]
 pub(super) struct Residual {
-    body: Vec<ConvNorm>,
+    inner: Vec<ConvNorm>,
+    exit: ConvNorm,
     shortcut: Option<ConvNorm>,
 }
 
@@ -64,18 +64,22 @@ impl Residual {
     }
 
     fn new(scope: &Scope, layers: &[(usize, usize, ConvConfig)], stride: usize, norm: NormConfig) -> Result<Self> {
-        let mut body = Vec::with_capacity(layers.len());
-        for (index, &(from, to, geometry)) in (1..).zip(layers) {
-            let names = (format_args!("conv{index}"), format_args!("bn{index}"));
-            let layer = conv_norm(scope, names, (from, to), geometry, norm)?;
-            body.push(if index == layers.len() { layer.linear() } else { layer });
-        }
-        let (from, to) = (layers[0].0, layers[layers.len() - 1].1);
+        let layer = |index: usize| {
+            let names = (format_args!("conv{}", index + 1), format_args!("bn{}", index + 1));
+            let (from, to, geometry) = layers[index];
+            conv_norm(scope, names, (from, to), geometry, norm)
+        };
+        let last = layers.len() - 1;
+        let (from, to) = (layers[0].0, layers[last].1);
         let shortcut = || {
             let geometry = ConvConfig::new(1).stride(stride);
             conv_norm(&scope.at("downsample"), (0, 1), (from, to), geometry, norm).map(ConvNorm::linear)
         };
-        Ok(Self { body, shortcut: (stride != 1 || from != to).then(shortcut).transpose()? })
+        Ok(Self {
+            inner: (0..last).map(layer).collect::<Result<_>>()?,
+            exit: layer(last)?,
+            shortcut: (stride != 1 || from != to).then(shortcut).transpose()?,
+        })
     }
 
     /// Runs the block.
@@ -83,12 +87,12 @@ impl Residual {
     /// # Errors
     /// If the channels do not match or memory runs out.
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let residual = self.body.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, pass))?;
+        let inner = self.inner.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, pass))?;
         let shortcut = match &self.shortcut {
             Some(projection) => projection.forward(x, pass)?,
             None => x.clone(),
         };
-        Ok(ops::relu(&residual.add(&shortcut)?)?)
+        self.exit.forward_onto(&inner, &shortcut, pass)
     }
 }
 

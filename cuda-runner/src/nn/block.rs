@@ -3,9 +3,9 @@
 use candle_core::Tensor;
 
 use super::{BatchNorm, Conv, ConvConfig, NormConfig, Pass, Scope};
-use crate::Result;
+use crate::{Result, ops};
 
-/// Convolution without bias, batch norm, and ReLU unless switched off.
+/// Convolution, batch norm, and ReLU unless switched off: one operation unless the norm takes the batch's statistics.
 #[derive(Clone, Debug)]
 pub struct ConvNorm {
     conv: Conv,
@@ -57,6 +57,35 @@ impl ConvNorm {
     /// # Errors
     /// If the channels do not match or memory runs out.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x, pass)?, self.relu, pass)
+        let Some((scale, shift)) = self.folded(pass)? else {
+            return self.norm.forward(&self.conv.forward(x, pass)?, self.relu, pass);
+        };
+        Ok(ops::conv2d_affine(x, &self.conv.weight(pass), &scale, &shift, self.relu, self.conv.geometry())?)
+    }
+
+    /// Runs the block, with `residual` added before the ReLU: the end of a residual block.
+    ///
+    /// # Shapes
+    /// x `[n, from, h, w]`, residual `[n, to, h', w']` -> `[n, to, h', w']`
+    ///
+    /// # Errors
+    /// If the shapes do not match or memory runs out.
+    pub fn forward_onto(&self, x: &Tensor, residual: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let Some((scale, shift)) = self.folded(pass)? else {
+            let sum = self.norm.forward(&self.conv.forward(x, pass)?, false, pass)?.add(residual)?;
+            return if self.relu { Ok(ops::relu(&sum)?) } else { Ok(sum) };
+        };
+        let (weight, geometry) = (self.conv.weight(pass), self.conv.geometry());
+        Ok(ops::conv2d_affine_onto(x, &weight, &scale, &shift, residual, self.relu, geometry)?)
+    }
+
+    /// The norm as scale and shift of the bare convolution, if it is that.
+    fn folded(&self, pass: &Pass) -> Result<Option<(Tensor, Tensor)>> {
+        let Some((scale, shift)) = self.norm.folded(pass)? else { return Ok(None) };
+        let shift = match self.conv.bias(pass) {
+            Some(bias) => shift.add(&bias.mul(&scale)?)?,
+            None => shift,
+        };
+        Ok(Some((scale, shift)))
     }
 }

@@ -90,10 +90,23 @@ impl Conv {
     /// # Errors
     /// If the channels do not match or memory runs out.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let weight = pass.value(&self.weight, self.trainable);
-        let bias = self.bias.as_ref().map(|bias| pass.value(bias, self.trainable));
-        let geometry =
-            ops::Conv2d { stride: self.config.stride, padding: self.config.padding, dilation: self.config.dilation };
-        Ok(ops::conv2d(x, &weight, bias.as_ref(), geometry)?)
+        let bias = self.bias(pass);
+        Ok(ops::conv2d(x, &self.weight(pass), bias.as_ref(), self.geometry())?)
+    }
+
+    /// The kernels `[to, from, kernel, kernel]`.
+    pub(super) fn weight(&self, pass: &Pass) -> Tensor {
+        pass.value(&self.weight, self.trainable)
+    }
+
+    /// What is added to each output, `[to]`.
+    pub(super) fn bias(&self, pass: &Pass) -> Option<Tensor> {
+        self.bias.as_ref().map(|bias| pass.value(bias, self.trainable))
+    }
+
+    /// How the kernels move.
+    pub(super) const fn geometry(&self) -> ops::Conv2d {
+        let ConvConfig { stride, padding, dilation, .. } = self.config;
+        ops::Conv2d { stride, padding, dilation }
     }
 }

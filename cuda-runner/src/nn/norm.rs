@@ -79,8 +79,37 @@ impl BatchNorm {
     /// # Errors
     /// If the channels do not match or memory runs out.
     pub fn forward(&self, x: &Tensor, relu: bool, pass: &Pass) -> Result<Tensor> {
+        if let Some((slope, offset)) = self.folded(pass)? {
+            return Ok(ops::scale_shift(x, &slope, &offset, relu)?);
+        }
+        let (scale, shift) = self.affine(pass)?;
+        let normalised = ops::batch_norm_train(x, &scale, &shift, self.config.epsilon, relu)?;
+        self.follow(x, &normalised.mean, &normalised.variance)?;
+        Ok(normalised.output)
+    }
+
+    /// The scale and shift of each channel that the norm amounts to, `[c]` each: nothing where it takes the statistics
+    /// of the batch.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn folded(&self, pass: &Pass) -> Result<Option<(Tensor, Tensor)>> {
+        if pass.is_training() && self.config.statistics == Statistics::Learned {
+            return Ok(None);
+        }
+        // (x - mean) / sqrt(variance + epsilon) * scale + shift, as one scale and one shift a channel.
+        let (scale, shift) = self.affine(pass)?;
         let mean = self.mean.as_detached_tensor();
         let variance = self.variance.as_detached_tensor();
+        let inverse = variance.affine(1.0, self.config.epsilon)?.sqrt()?.recip()?;
+        let slope = scale.mul(&inverse)?;
+        let offset = shift.sub(&mean.mul(&slope)?)?;
+        Ok(Some((slope, offset)))
+    }
+
+    /// Scale and shift as they are trained; 1 and 0 where there are none.
+    fn affine(&self, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let mean = self.mean.as_detached_tensor();
         let scale = match &self.scale {
             Some(scale) => pass.value(scale, self.trainable),
             None => mean.ones_like()?,
@@ -89,16 +118,7 @@ impl BatchNorm {
             Some(shift) => pass.value(shift, self.trainable),
             None => mean.zeros_like()?,
         };
-        if pass.is_training() && self.config.statistics == Statistics::Learned {
-            let normalised = ops::batch_norm_train(x, &scale, &shift, self.config.epsilon, relu)?;
-            self.follow(x, &normalised.mean, &normalised.variance)?;
-            return Ok(normalised.output);
-        }
-        // (x - mean) / sqrt(variance + epsilon) * scale + shift, as one scale and one shift a channel.
-        let inverse = variance.affine(1.0, self.config.epsilon)?.sqrt()?.recip()?;
-        let slope = scale.mul(&inverse)?;
-        let offset = shift.sub(&mean.mul(&slope)?)?;
-        Ok(ops::scale_shift(x, &slope, &offset, relu)?)
+        Ok((scale, shift))
     }
 
     /// Moves the running statistics towards the batch's; the running variance is the unbiased one, as PyTorch's.

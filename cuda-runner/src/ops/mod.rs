@@ -26,7 +26,7 @@ mod unary;
 
 pub use batch_norm::{BatchNorm, batch_norm_train};
 pub use binary::{Binary, binary};
-pub use conv2d::{Conv2d, conv2d};
+pub use conv2d::{Conv2d, conv2d, conv2d_affine, conv2d_affine_onto};
 pub use cross_entropy::balanced_cross_entropy;
 pub use dropout::dropout;
 pub use pamr::pamr_stored;

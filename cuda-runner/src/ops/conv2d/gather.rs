@@ -11,6 +11,7 @@ use super::{
         lanes::Lanes,
         scratch::{Pooled, Scratch},
     },
+    finish::Finish,
     frame::{Frame, Pass, Tap},
 };
 
@@ -20,7 +21,7 @@ const TILE: usize = 512;
 /// Cache lines of input that one strip of outputs may touch before the channels are split: half a first-level cache.
 const LINES: usize = 512;
 
-/// `y(o, p) = sum over channels c and taps t of weight(o, c, t) * x(c, p + offset(t))`, plus `bias(o)`, for a batch.
+/// `y(o, p) = sum over channels c and taps t of weight(o, c, t) * x(c, p + offset(t))`, finished, for a batch.
 pub(super) struct Gather<'a, T, W> {
     pub frame: &'a Frame,
     pub passes: &'a [Pass],
@@ -33,7 +34,7 @@ pub(super) struct Gather<'a, T, W> {
     pub map: (usize, usize),
     /// The weight of output, channel and kernel tap.
     pub weight: W,
-    pub bias: Option<&'a [T]>,
+    pub finish: Finish<'a, T>,
 }
 
 impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W> {
@@ -143,7 +144,8 @@ impl<T: Lanes + Pooled, W, const R: usize, const V: usize> WithSimd for Task<'_,
         let (pixels, row) = (gather.map.0 * gather.map.1, gather.frame.row);
         let outputs = self.y.len() / pixels;
         if pass.taps.is_empty() {
-            return self.write(&[], 0, 0..pass.size.0, 0);
+            // Sums of nothing, the same for every row.
+            return self.write(&vec![T::zero(); pass.size.1], 0, 0..pass.size.0, 0);
         }
         let rows = (TILE / row.max(1)).clamp(1, pass.size.0.max(1));
         let runs = pass.runs(0..rows, row, lanes);
@@ -206,30 +208,37 @@ impl<T: Lanes + Pooled, W, const R: usize, const V: usize> Task<'_, T, W, R, V> 
         }
     }
 
-    /// Puts finished sums of some rows where they belong, with the bias; without taps there is only the bias.
+    /// Puts the sums of some rows where they belong, finished.
     #[inline(always)]
     fn write(&mut self, sums: &[T], width: usize, rows: std::ops::Range<usize>, pitch: usize) {
         let (gather, pass) = (self.gather, self.pass);
+        let finish = gather.finish;
         let (pixels, columns) = (gather.map.0 * gather.map.1, pass.size.1);
         for (output, y) in self.y.chunks_exact_mut(pixels).enumerate() {
-            let bias = gather.bias.map_or(T::zero(), |bias| bias[self.first + output]);
+            let plane = self.image * gather.outputs + self.first + output;
+            let shift = finish.shift.map_or(T::zero(), |shift| shift[self.first + output]);
+            let residual = finish.residual.map(|residual| &residual[plane * pixels..][..pixels]);
             for (index, row) in rows.clone().enumerate() {
                 let start = (pass.origin.0 + row * pass.step) * gather.map.1 + pass.origin.1;
-                let y = &mut y[start..][..(columns.max(1) - 1) * pass.step + columns.min(1)];
-                if pass.taps.is_empty() {
-                    y.iter_mut().step_by(pass.step).for_each(|y| {
-                        y.write(bias);
-                    });
-                    continue;
-                }
+                let length = (columns.max(1) - 1) * pass.step + columns.min(1);
+                let y = &mut y[start..][..length];
                 let sums = &sums[output * width + index * pitch..][..columns];
-                if pass.step == 1 {
-                    for (y, &sum) in y.iter_mut().zip(sums) {
-                        y.write(sum + bias);
+                match (residual.map(|residual| &residual[start..][..length]), pass.step) {
+                    (None, 1) => {
+                        for (y, &sum) in y.iter_mut().zip(sums) {
+                            y.write(finish.cut(sum + shift));
+                        }
                     }
-                } else {
-                    for (y, &sum) in y.iter_mut().step_by(pass.step).zip(sums) {
-                        y.write(sum + bias);
+                    (Some(residual), 1) => {
+                        for ((y, &sum), &residual) in y.iter_mut().zip(sums).zip(residual) {
+                            y.write(finish.cut(sum + shift + residual));
+                        }
+                    }
+                    (residual, step) => {
+                        for (column, (y, &sum)) in y.iter_mut().step_by(step).zip(sums).enumerate() {
+                            let residual = residual.map_or(T::zero(), |residual| residual[column * step]);
+                            y.write(finish.cut(sum + shift + residual));
+                        }
                     }
                 }
             }

@@ -1,0 +1,191 @@
+//! The arithmetic of a convolution of given shapes, whatever operation it is a part of.
+
+use candle_core::{Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::{
+    super::{lanes::Lanes, scratch::Pooled},
+    correlate::Correlate,
+    finish::Finish,
+    frame::{Frame, Pass, Reach, Wish},
+    gather::Gather,
+};
+
+/// How a convolution's kernel moves over the map; the same along rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv2d {
+    /// Distance between neighbouring outputs, in input pixels.
+    pub stride: usize,
+    /// Zeros around the map.
+    pub padding: usize,
+    /// Distance between neighbouring kernel taps, in input pixels.
+    pub dilation: usize,
+}
+
+impl Default for Conv2d {
+    /// Stride 1, no padding, no dilation.
+    fn default() -> Self {
+        Self { stride: 1, padding: 0, dilation: 1 }
+    }
+}
+
+impl Conv2d {
+    /// Output extent along one axis; nothing if the kernel does not fit the padded map.
+    #[must_use]
+    pub fn output(&self, extent: usize, kernel: usize) -> Option<usize> {
+        let span = self.dilation.checked_mul(kernel.checked_sub(1)?)?.checked_add(1)?;
+        let room = extent.checked_add(self.padding.checked_mul(2)?)?.checked_sub(span)?;
+        room.checked_div(self.stride).map(|steps| steps + 1)
+    }
+}
+
+/// A convolution of given shapes.
+#[derive(Clone, Copy)]
+pub(super) struct Convolution {
+    p: Conv2d,
+    images: usize,
+    inputs: usize,
+    pub outputs: usize,
+    kernel: (usize, usize),
+    from: (usize, usize),
+    /// Rows and columns of the output.
+    pub to: (usize, usize),
+}
+
+impl Convolution {
+    pub(super) fn new(x: &Tensor, weight: &Tensor, p: Conv2d) -> Result<Self> {
+        let (images, inputs, h, w) = x.dims4()?;
+        let (outputs, channels, kh, kw) = weight.dims4()?;
+        if inputs != channels {
+            bail!("a convolution of {channels} channels (weight {:?}) on a map of {:?}", weight.dims(), x.dims());
+        }
+        if x.elem_count() == 0 || weight.elem_count() == 0 {
+            bail!("a convolution with weight {:?} on a map of {:?}: nothing to do", weight.dims(), x.dims());
+        }
+        match (p.output(h, kh), p.output(w, kw)) {
+            (Some(rows), Some(columns)) if p.dilation > 0 => {
+                Ok(Self { p, images, inputs, outputs, kernel: (kh, kw), from: (h, w), to: (rows, columns) })
+            }
+            _ => bail!("a convolution {p:?} with weight {:?} does not fit a map of {:?}", weight.dims(), x.dims()),
+        }
+    }
+
+    /// Shape of the output.
+    pub(super) fn output_shape(&self) -> Shape {
+        Shape::from((self.images, self.outputs, self.to.0, self.to.1))
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel.0 * self.kernel.1
+    }
+
+    /// Offset of every kernel tap from the pixel `stride * output`.
+    fn reaches(&self) -> impl Iterator<Item = Reach> + '_ {
+        let offset = |tap: usize| (tap * self.p.dilation) as isize - self.p.padding as isize;
+        (0..self.taps()).map(move |weight| Reach {
+            weight,
+            dy: offset(weight / self.kernel.1),
+            dx: offset(weight % self.kernel.1),
+        })
+    }
+
+    /// The forward pass over the framed input.
+    fn forward_plan(&self) -> (Frame, Vec<Pass>) {
+        Frame::new(self.from, self.p.stride, vec![(self.to, (0, 0), 1, self.reaches().collect())])
+    }
+
+    /// The input gradient over the framed output gradient: input pixel `stride * i + phase` took part in output
+    /// `i + (phase - offset) / stride` through every tap whose offset leaves that whole.
+    fn backward_plan(&self) -> (Frame, Vec<Pass>) {
+        let stride = self.p.stride;
+        let mut wishes: Vec<Wish> = Vec::new();
+        for (y, x) in (0..stride * stride).map(|phase| (phase / stride, phase % stride)) {
+            let size = (self.from.0.saturating_sub(y).div_ceil(stride), self.from.1.saturating_sub(x).div_ceil(stride));
+            if size.0 == 0 || size.1 == 0 {
+                continue;
+            }
+            let steps = |phase: usize, offset: isize| {
+                let distance = phase as isize - offset;
+                (distance % stride as isize == 0).then_some(distance / stride as isize)
+            };
+            let reaches = self
+                .reaches()
+                .filter_map(|r| Some(Reach { weight: r.weight, dy: steps(y, r.dy)?, dx: steps(x, r.dx)? }))
+                .collect();
+            wishes.push((size, (y, x), stride, reaches));
+        }
+        Frame::new(self.to, 1, wishes)
+    }
+
+    /// The output, with the weights of each output times its scale.
+    pub(super) fn forward<T: Lanes + Pooled>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        scale: Option<&[T]>,
+        finish: Finish<'_, T>,
+    ) -> Vec<T> {
+        let (frame, passes) = self.forward_plan();
+        let framed = (!frame.is_direct()).then(|| frame.fill(x, self.images * self.inputs));
+        let taps = self.taps();
+        Gather {
+            frame: &frame,
+            passes: &passes,
+            inputs: framed.as_deref().unwrap_or(x),
+            images: self.images,
+            channels: self.inputs,
+            outputs: self.outputs,
+            map: self.to,
+            weight: |output, input, tap| {
+                weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
+            },
+            finish,
+        }
+        .run()
+    }
+
+    /// The gradient of the input, with the weights of each output times its scale.
+    pub(super) fn input_gradient<T: Lanes + Pooled>(&self, weight: &[T], scale: Option<&[T]>, dy: &[T]) -> Vec<T> {
+        let (frame, passes) = self.backward_plan();
+        let framed = (!frame.is_direct()).then(|| frame.fill(dy, self.images * self.outputs));
+        let taps = self.taps();
+        Gather {
+            frame: &frame,
+            passes: &passes,
+            inputs: framed.as_deref().unwrap_or(dy),
+            images: self.images,
+            channels: self.outputs,
+            outputs: self.inputs,
+            map: self.from,
+            weight: |input, output, tap| {
+                weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
+            },
+            finish: Finish::default(),
+        }
+        .run()
+    }
+
+    /// The gradient of the weights; a scale is not among its factors.
+    pub(super) fn weight_gradient<T: Lanes + Pooled>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        let (frame, passes) = self.forward_plan();
+        let framed = (!frame.is_direct()).then(|| frame.fill(x, self.images * self.inputs));
+        Correlate {
+            frame: &frame,
+            pass: &passes[0],
+            inputs: framed.as_deref().unwrap_or(x),
+            gradients: dy,
+            images: self.images,
+            channels: self.inputs,
+            outputs: self.outputs,
+            kernel: self.taps(),
+        }
+        .run()
+    }
+
+    /// The gradient of what is added to each output.
+    pub(super) fn bias_gradient<T: Lanes>(&self, dy: &[T]) -> Vec<T> {
+        let pixels = self.to.0 * self.to.1;
+        let planes: Vec<f64> = dy.par_chunks(pixels).map(|dy| dy.iter().map(|dy| dy.to_f64()).sum::<f64>()).collect();
+        (0..self.outputs).map(|output| T::from_f64(planes.iter().skip(output).step_by(self.outputs).sum())).collect()
+    }
+}
