@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 use ops_support::{Numbers, distance};
 use wseg_cuda_runner::{
-    nn::{BatchNorm, Conv, ConvConfig, ConvNorm, NormConfig, Origin, Params, Pass, Scope},
+    nn::{BatchNorm, Conv, ConvConfig, ConvNorm, NormConfig, Origin, Params, Pass, Scope, graph_bytes},
     ops,
 };
 
@@ -127,4 +127,120 @@ fn a_linear_block_adds_the_residual_and_cuts_nothing() {
         assert!(distance(&alone.add(&residual).expect("a sum"), &onto) < 1e-12);
         assert!(onto.flatten_all().and_then(|y| y.min(0)?.to_scalar::<f64>()).expect("a minimum") < 0.0);
     }
+}
+
+/// A stem, a residual block behind it and a norm of its own, in `f64`.
+struct Small {
+    params: std::rc::Rc<std::cell::RefCell<Params>>,
+    stem: ConvNorm,
+    first: ConvNorm,
+    second: ConvNorm,
+    norm: BatchNorm,
+    scores: Conv,
+}
+
+impl Small {
+    fn new() -> Self {
+        let params = Params::new(1, DType::F64, &Device::Cpu);
+        let root = Scope::root(&params, Origin::New);
+        let block = |scope: &Scope, name: &str, from, to, geometry| {
+            let (conv, norm) = (scope.at(name), scope.at(format_args!("{name}_norm")));
+            ConvNorm::new((&conv, &norm), from, to, geometry, NormConfig::LEARNED).expect("a block")
+        };
+        Self {
+            stem: block(&root.frozen(), "stem", 3, 8, ConvConfig::new(7).stride(2)),
+            first: block(&root.at("layer"), "first", 8, 4, ConvConfig::new(1)),
+            second: block(&root.at("layer"), "second", 4, 8, ConvConfig::new(3).dilation(2)),
+            norm: BatchNorm::new(&root.at("norm"), 8, NormConfig::LEARNED.without_affine()).expect("a norm"),
+            scores: Conv::new(&root.at("scores"), 8, 5, ConvConfig::new(1).with_bias()).expect("a convolution"),
+            params,
+        }
+    }
+
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let stem = self.stem.forward(x, pass).expect("a forward pass");
+        let inner = self.first.forward(&stem, pass).expect("a forward pass");
+        let block = self.second.forward_onto(&inner, &stem, pass).expect("a forward pass");
+        let normed = self.norm.forward(&block, false, pass).expect("a forward pass");
+        self.scores.forward(&normed, pass).expect("a forward pass")
+    }
+}
+
+#[test]
+fn a_recording_has_the_sizes_and_products_of_a_hand_count() {
+    let network = Small::new();
+    let pass = Pass::recording();
+    let y = network.forward(&Numbers(1).tensor((1, 3, 21, 16)), &pass);
+    assert!(!y.track_op(), "a recording keeps no graph");
+    let recording = pass.into_recording();
+    let names = recording.names(&network.params.borrow());
+    // Maps of 11 x 8 pixels behind the stem. Products: outputs x inputs x kernel area x pixels.
+    let expected = [
+        ("stem", "conv 7x7 stride 2 + norm + relu", [1, 8, 11, 8], 8 * 3 * 49 * 88, 8 * 3 * 49 + 16, 0),
+        ("layer.first", "conv 1x1 + norm + relu", [1, 4, 11, 8], 4 * 8 * 88, 4 * 8 + 8, 4 * 8 + 8),
+        (
+            "layer.second",
+            "conv 3x3 dilation 2 + norm + residual + relu",
+            [1, 8, 11, 8],
+            8 * 4 * 9 * 88,
+            8 * 4 * 9 + 16,
+            8 * 4 * 9 + 16,
+        ),
+        ("norm", "norm", [1, 8, 11, 8], 8 * 88, 0, 0),
+        ("scores", "conv 1x1", [1, 5, 11, 8], 5 * 8 * 88, 5 * 8 + 5, 5 * 8 + 5),
+    ];
+    assert_eq!(recording.runs.len(), expected.len());
+    for ((run, name), (layer, kind, shape, products, parameters, trainable)) in
+        recording.runs.iter().zip(&names).zip(expected)
+    {
+        assert_eq!((name.as_str(), run.kind.as_str()), (layer, kind));
+        assert_eq!(run.output.shape, shape, "{layer}");
+        assert_eq!((run.multiply_adds, run.parameters, run.trainable), (products, parameters, trainable), "{layer}");
+    }
+    assert_eq!(recording.multiply_adds(), expected.iter().map(|layer| layer.3).sum::<u64>());
+    assert_eq!(recording.runs[0].input.shape, [1, 3, 21, 16]);
+    assert_eq!(recording.runs[2].residual.as_ref().map(|map| map.bytes), Some(8 * 8 * 88));
+    // The largest layer is the stem: 3 x 21 x 16 and 8 x 11 x 8 elements. In the block, the stem's map waits for the
+    // end of it, beside 4 x 88 elements from within and 8 x 88 that are made: 20 x 88.
+    assert_eq!(recording.largest_live_bytes(), 8 * 20 * 88);
+    assert!(8 * 20 * 88 > 8 * (3 * 21 * 16 + 8 * 88));
+    assert!(Pass::evaluation().into_recording().runs.is_empty());
+}
+
+#[test]
+fn the_memory_of_a_graph_is_that_of_its_maps() {
+    let network = Small::new();
+    let x = Numbers(1).tensor((1, 3, 21, 16));
+    let map = |channels: u64| 8 * 88 * channels;
+    assert_eq!(graph_bytes(&network.forward(&x, &Pass::evaluation())), 0);
+    // The stem is frozen. With the statistics of the batch: convolution and norm of the first layer; convolution, norm,
+    // sum and ReLU of the second; norm and scores.
+    let y = network.forward(&x, &Pass::training(1));
+    assert_eq!(graph_bytes(&y), map(2 * 4 + 4 * 8 + 8 + 5));
+    // A view is no memory of its own, a copy is.
+    let view = y.reshape((1, 5, 88)).expect("a view");
+    assert_eq!(graph_bytes(&view), graph_bytes(&y));
+    assert_eq!(graph_bytes(&y.affine(2.0, 0.0).expect("a copy")), graph_bytes(&y) + map(5));
+}
+
+/// What the fused operation is for.
+#[test]
+fn a_block_with_frozen_norms_keeps_one_map_a_layer() {
+    let map = 8 * 4 * 6 * 6;
+    let mut numbers = Numbers(3);
+    let (x, residual) = (numbers.tensor((1, 3, 6, 6)), numbers.tensor((1, 4, 6, 6)));
+    let geometry = ConvConfig::new(3);
+    let block = |config: NormConfig| {
+        let [conv, norm] = Store::new(geometry, config).scopes(false);
+        ConvNorm::new((&conv, &norm.frozen()), 3, 4, geometry, config).expect("a block")
+    };
+    let kept = |config, pass: &Pass| {
+        let block = block(config);
+        let alone = block.forward(&x, pass).expect("a forward pass");
+        let onto = block.forward_onto(&x, &residual, pass).expect("a forward pass");
+        (graph_bytes(&alone), graph_bytes(&onto))
+    };
+    assert_eq!(kept(NormConfig::FIXED, &Pass::training(1)), (map, map));
+    assert_eq!(kept(NormConfig::LEARNED, &Pass::evaluation_with_gradients()), (map, map));
+    assert_eq!(kept(NormConfig::LEARNED, &Pass::training(1)), (2 * map, 4 * map));
 }

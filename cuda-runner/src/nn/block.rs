@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{BatchNorm, Conv, ConvConfig, NormConfig, Pass, Scope};
+use super::{BatchNorm, Conv, ConvConfig, NormConfig, Pass, Scope, record::Description};
 use crate::{Result, ops};
 
 /// Convolution, batch norm, and ReLU unless switched off: one operation unless the norm takes the batch's statistics.
@@ -60,7 +60,10 @@ impl ConvNorm {
         let Some((scale, shift)) = self.folded(pass)? else {
             return self.norm.forward(&self.conv.forward(x, pass)?, self.relu, pass);
         };
-        Ok(ops::conv2d_affine(x, &self.conv.weight(pass), &scale, &shift, self.relu, self.conv.geometry())?)
+        let (weight, geometry) = (self.conv.weight(pass), self.conv.geometry());
+        let y = ops::conv2d_affine(x, &weight, &scale, &shift, self.relu, geometry)?;
+        pass.note(|| self.description(" + norm"), x, None, &y);
+        Ok(y)
     }
 
     /// Runs the block, with `residual` added before the ReLU: the end of a residual block.
@@ -76,7 +79,19 @@ impl ConvNorm {
             return if self.relu { Ok(ops::relu(&sum)?) } else { Ok(sum) };
         };
         let (weight, geometry) = (self.conv.weight(pass), self.conv.geometry());
-        Ok(ops::conv2d_affine_onto(x, &weight, &scale, &shift, residual, self.relu, geometry)?)
+        let y = ops::conv2d_affine_onto(x, &weight, &scale, &shift, residual, self.relu, geometry)?;
+        pass.note(|| self.description(" + norm + residual"), x, Some(residual), &y);
+        Ok(y)
+    }
+
+    fn description(&self, between: &str) -> Description {
+        let (conv, norm) = (self.conv.description(), self.norm.description(self.relu));
+        Description {
+            kind: format!("{}{between}{}", conv.kind, if self.relu { " + relu" } else { "" }),
+            parameters: conv.parameters + norm.parameters,
+            trainable: conv.trainable + norm.trainable,
+            ..conv
+        }
     }
 
     /// The norm as scale and shift of the bare convolution, if it is that.

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::{Init, Kind, Pass, Scope};
+use super::{Init, Kind, Pass, Scope, record::Description};
 use crate::{Result, ops};
 
 /// Geometry of a convolution.
@@ -91,7 +91,9 @@ impl Conv {
     /// If the channels do not match or memory runs out.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let bias = self.bias(pass);
-        Ok(ops::conv2d(x, &self.weight(pass), bias.as_ref(), self.geometry())?)
+        let y = ops::conv2d(x, &self.weight(pass), bias.as_ref(), self.geometry())?;
+        pass.note(|| self.description(), x, None, &y);
+        Ok(y)
     }
 
     /// The kernels `[to, from, kernel, kernel]`.
@@ -108,5 +110,24 @@ impl Conv {
     pub(super) const fn geometry(&self) -> ops::Conv2d {
         let ConvConfig { stride, padding, dilation, .. } = self.config;
         ops::Conv2d { stride, padding, dilation }
+    }
+
+    pub(super) fn description(&self) -> Description {
+        let ConvConfig { kernel, stride, dilation, .. } = self.config;
+        let mut kind = format!("conv {kernel}x{kernel}");
+        for (name, value) in [("stride", stride), ("dilation", dilation)] {
+            if value != 1 {
+                kind.push_str(&format!(" {name} {value}"));
+            }
+        }
+        let weights = self.weight.elem_count();
+        let parameters = weights + self.bias.as_ref().map_or(0, |bias| bias.elem_count());
+        Description {
+            kind,
+            parameter: self.weight.id(),
+            parameters,
+            trainable: if self.trainable { parameters } else { 0 },
+            products: weights / self.weight.dims().first().copied().unwrap_or(1).max(1),
+        }
     }
 }

@@ -11,6 +11,7 @@ mod gci;
 mod norm;
 mod params;
 mod pass;
+mod record;
 
 pub use aspp::{Aspp, AsppConfig};
 pub use block::ConvNorm;
@@ -20,3 +21,4 @@ pub use gci::GlobalCue;
 pub use norm::{BatchNorm, NormConfig, Statistics};
 pub use params::{Entry, Fill, Init, Kind, Origin, Params, Scope};
 pub use pass::Pass;
+pub use record::{LayerRun, Map, Recording, graph_bytes};

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::{Init, Kind, Pass, Scope};
+use super::{Init, Kind, Pass, Scope, record::Description};
 use crate::{Result, ops};
 
 /// What happens to the statistics of a batch norm in training.
@@ -80,7 +80,9 @@ impl BatchNorm {
     /// If the channels do not match or memory runs out.
     pub fn forward(&self, x: &Tensor, relu: bool, pass: &Pass) -> Result<Tensor> {
         if let Some((slope, offset)) = self.folded(pass)? {
-            return Ok(ops::scale_shift(x, &slope, &offset, relu)?);
+            let y = ops::scale_shift(x, &slope, &offset, relu)?;
+            pass.note(|| self.description(relu), x, None, &y);
+            return Ok(y);
         }
         let (scale, shift) = self.affine(pass)?;
         let normalised = ops::batch_norm_train(x, &scale, &shift, self.config.epsilon, relu)?;
@@ -119,6 +121,18 @@ impl BatchNorm {
             None => mean.zeros_like()?,
         };
         Ok((scale, shift))
+    }
+
+    /// Of the norm as a layer of its own.
+    pub(super) fn description(&self, relu: bool) -> Description {
+        let parameters = [&self.scale, &self.shift].into_iter().flatten().map(|var| var.elem_count()).sum();
+        Description {
+            kind: if relu { "norm + relu" } else { "norm" }.to_owned(),
+            parameter: self.mean.id(),
+            parameters,
+            trainable: if self.trainable { parameters } else { 0 },
+            products: 1,
+        }
     }
 
     /// Moves the running statistics towards the batch's; the running variance is the unbiased one, as PyTorch's.

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::record::{Description, LayerRun, Recording};
 use crate::Result;
 
 /// Which parameters a pass ties to the graph.
@@ -22,19 +23,28 @@ pub struct Pass {
     training: bool,
     gradients: Gradients,
     rng: RefCell<ChaCha8Rng>,
+    recording: Option<RefCell<Recording>>,
 }
 
 impl Pass {
     /// Training: batch statistics, dropout, random gate, gradients. The seed fixes every random number of the pass.
     #[must_use]
     pub fn training(seed: u64) -> Self {
-        Self { training: true, gradients: Gradients::Trainable, rng: RefCell::new(ChaCha8Rng::seed_from_u64(seed)) }
+        let rng = RefCell::new(ChaCha8Rng::seed_from_u64(seed));
+        Self { training: true, gradients: Gradients::Trainable, rng, ..Self::evaluation() }
     }
 
     /// Evaluation: running statistics, no dropout, deterministic gate, no graph kept.
     #[must_use]
     pub fn evaluation() -> Self {
-        Self { training: false, gradients: Gradients::None, rng: RefCell::new(ChaCha8Rng::seed_from_u64(0)) }
+        let rng = RefCell::new(ChaCha8Rng::seed_from_u64(0));
+        Self { training: false, gradients: Gradients::None, rng, recording: None }
+    }
+
+    /// Evaluation in which every layer leaves a note of what it did, see [`into_recording`](Self::into_recording).
+    #[must_use]
+    pub fn recording() -> Self {
+        Self { recording: Some(RefCell::default()), ..Self::evaluation() }
     }
 
     /// Evaluation that keeps the graph, for gradients of a network in evaluation mode.
@@ -53,6 +63,25 @@ impl Pass {
     #[must_use]
     pub const fn is_training(&self) -> bool {
         self.training
+    }
+
+    /// The layers that ran in this pass; none unless it is a [`recording`](Self::recording) one.
+    #[must_use]
+    pub fn into_recording(self) -> Recording {
+        self.recording.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// Notes the run of a layer, if this pass wants it noted.
+    pub(super) fn note(
+        &self,
+        layer: impl FnOnce() -> Description,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        output: &Tensor,
+    ) {
+        if let Some(recording) = &self.recording {
+            recording.borrow_mut().runs.push(LayerRun::new(layer(), input, residual, output));
+        }
     }
 
     /// The values of a parameter, tied to the graph only where a gradient is wanted.
