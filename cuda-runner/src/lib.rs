@@ -9,6 +9,7 @@
 //! | [`backbone`] | what looks at the photo first; a new one is one file and one line |
 //! | [`model`] | the single-stage network and the CAM baseline behind one trait; self-supervision |
 //! | [`train`] | the loop, the recipe, the optimiser, checkpoints |
+//! | [`weights`] | weights from elsewhere: safetensors and what PyTorch writes |
 //! | [`infer`] | views of one photo, merged into one prediction |
 //!
 //! Formulas of the paper are not here: they are in `wseg-core`, and networks call them through [`Dense`](dense::Dense).
@@ -29,5 +30,6 @@ pub mod model;
 pub mod nn;
 pub mod ops;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};
