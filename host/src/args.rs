@@ -64,6 +64,9 @@ pub enum Command {
     /// Train a network from image labels.
     #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
+    /// Convert weights from PyTorch's files to safetensors.
+    #[command(long_about = help::IMPORT)]
+    Import(ImportArgs),
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(PredictArgs),
@@ -132,6 +135,9 @@ pub struct TrainArgs {
     /// Which network is trained.
     #[arg(long, value_name = "MODEL", value_enum, default_value_t)]
     pub model: ModelKind,
+    /// Weights to start from: safetensors, a PyTorch file, or a checkpoint [default: random values].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
     /// Passes over the training split [default: the preset's].
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
@@ -161,6 +167,33 @@ pub struct TrainArgs {
     pub overwrite: bool,
 }
 
+/// `wseg import`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = help::IMPORT_EXAMPLES)]
+pub struct ImportArgs {
+    /// Weights: a PyTorch file (.pth, .pt) or safetensors.
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Safetensors file to write.
+    #[arg(value_name = "OUT.safetensors", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Floating-point numbers as f16, which take half the space [default: as they are].
+    #[arg(long, conflicts_with = "single")]
+    pub half: bool,
+    /// Floating-point numbers as f32 [default: as they are].
+    #[arg(long)]
+    pub single: bool,
+    /// Write a checkpoint that `predict` takes like its own: the weights are those of this preset's network.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["half", "single"])]
+    pub preset: Option<String>,
+    /// Names of the checkpoint's classes, one a line, line 1 is `background` [default: Pascal VOC's].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "preset")]
+    pub classes: Option<PathBuf>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `predict` leaves for each photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Artifact {
@@ -174,9 +207,15 @@ pub enum Artifact {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = help::PREDICT_EXAMPLES)]
 pub struct PredictArgs {
-    /// Checkpoint of `wseg train`.
+    /// Checkpoint of `wseg train`; with --preset, weights from elsewhere.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub checkpoint: PathBuf,
+    /// The weights are those of this preset's network: PyTorch's files and safetensors.
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Names of the classes of weights from elsewhere, one a line, line 1 is `background` [default: Pascal VOC's].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "preset")]
+    pub classes: Option<PathBuf>,
     /// Photos: a file, a folder, or a .txt list with a path or a name a line; may be given several times.
     #[arg(long, value_name = "FILE|DIR|LIST", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     pub images: Vec<PathBuf>,

@@ -3,6 +3,7 @@
 //! # Rooms
 //! | module | holds |
 //! |---|---|
+//! | [`adopt`] | networks with weights from elsewhere |
 //! | [`args`] | the command line, as clap reads it |
 //! | [`command`] | the commands, one file each |
 //! | [`console`] | the one place that prints |
@@ -22,6 +23,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod adopt;
 pub mod args;
 pub mod command;
 pub mod console;

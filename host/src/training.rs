@@ -12,6 +12,7 @@ use wseg_cuda_runner::{
     infer::Inference,
     model::{Model, ModelKind},
     train::{self, Batch, Observer, Source as _, StepReport, checkpoint},
+    weights,
 };
 
 use crate::{
@@ -46,6 +47,8 @@ pub struct Run<'a> {
     pub out: &'a Path,
     /// Print a line of JSON for each epoch.
     pub json: bool,
+    /// Weights to start from, in any format that [`weights`] reads.
+    pub weights: Option<&'a Path>,
 }
 
 /// What a run logs for an epoch, a line of `metrics.jsonl`. Losses are means over the epoch's steps.
@@ -97,6 +100,13 @@ impl Run<'_> {
         let classes = self.data.classes().names()[1..].to_vec();
         let network = self.settings.network_for(self.model, classes);
         let model = Model::new(network, recipe.seed, DType::F32, &Device::Cpu)?;
+        if let Some(path) = self.weights {
+            let report = weights::load_file(path, &model.params.borrow())?;
+            console.note(format_args!("{}: {report}", path.display()));
+            if let Some(warning) = report.warning() {
+                console.warn(format_args!("{}: {warning}", path.display()));
+            }
+        }
 
         files::create_folder(self.out)?;
         let resolved = toml::to_string_pretty(self.settings)

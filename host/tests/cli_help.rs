@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use cli::{Done, command, wseg};
 
-const COMMANDS: [&str; 8] = ["synth", "train", "predict", "eval", "verify", "presets", "demo", "completions"];
+const COMMANDS: [&str; 9] = ["synth", "train", "import", "predict", "eval", "verify", "presets", "demo", "completions"];
 
 #[test]
 fn every_command_has_help_with_examples() {

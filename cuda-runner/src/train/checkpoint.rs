@@ -59,7 +59,11 @@ pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
 /// # Errors
 /// [`Error::Config`] if the bytes are no wseg checkpoint, or lack or misshape a parameter.
 pub fn decode(bytes: &[u8], dtype: DType, device: &Device) -> Result<Model> {
-    let foreign = || Error::Config("is not a wseg checkpoint; `wseg train` writes them".to_owned());
+    let foreign = || {
+        Error::Config(
+            "is not a wseg checkpoint; weights from elsewhere need --preset, the name of their network".to_owned(),
+        )
+    };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| foreign())?;
     let config = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(foreign)?;
     let config: NetworkConfig = serde_json::from_str(config)

@@ -8,7 +8,7 @@ use super::{RawTensor, StateDict, at, problem, read, shown};
 use crate::{
     Result,
     model::{Model, NetworkConfig},
-    nn::{Entry, Origin, Params},
+    nn::{Entry, Fill, Origin, Params},
 };
 
 /// Names that are listed of many.
@@ -131,11 +131,21 @@ pub fn load_file(path: &Path, params: &Params) -> Result<Report> {
 /// # Errors
 /// As [`load`], and [`Error::Config`](crate::Error::Config) naming a parameter that is missing.
 pub fn model(state: &StateDict, config: NetworkConfig, dtype: DType, device: &Device) -> Result<(Model, Report)> {
-    let model = Model::new(config, 0, dtype, device)?;
+    let model = Model::in_store(config, Params::filled(Box::new(Zeros), dtype, device))?;
     let report = load(state, &model.params.borrow())?;
     match report.missing_backbone.iter().chain(&report.missing_head).next() {
         None => Ok((model, report)),
         Some(name) => Err(problem(format!("lacks the parameter `{name}`"))),
+    }
+}
+
+/// Values that are all replaced.
+#[derive(Debug)]
+struct Zeros;
+
+impl Fill for Zeros {
+    fn values(&self, _name: &str, extents: &[usize]) -> Vec<f32> {
+        vec![0.0; extents.iter().product()]
     }
 }
 
@@ -153,5 +163,7 @@ fn check(name: &str, tensor: &RawTensor, entry: &Entry) -> Result<()> {
 
 /// Whether a network can do without a tensor of this name and nobody wonders.
 fn is_unneeded(name: &str) -> bool {
-    name.starts_with("fc.") || name.starts_with("classifier.") || name.ends_with("num_batches_tracked")
+    // The reference's baseline keeps its classifier under two more names.
+    const ALIASES: [&str; 4] = ["fc.", "classifier.", "cls_branch.", "mask_branch."];
+    ALIASES.iter().any(|start| name.starts_with(start)) || name.ends_with("num_batches_tracked")
 }

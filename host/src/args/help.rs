@@ -25,7 +25,23 @@ DIR in VOC layout:
 
 Examples:
   wseg train --data shapes --preset small --out runs/shapes
-  wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1";
+  wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1
+  wseg train --data mine --preset small --weights runs/shapes/best.safetensors --out runs/mine";
+
+/// What `wseg import` does.
+pub(super) const IMPORT: &str = "\
+Convert weights from PyTorch's files to safetensors.
+
+IN is what torch.save writes, today's zip files as well as those of before PyTorch 1.6, or safetensors; its content \
+decides, not its name. A state dict within a checkpoint is found, and the prefix `module.` is taken off its names. \
+Nothing in the file is executed. `wseg train --weights` reads all of these files directly, too.";
+
+/// What follows the flags of `wseg import`.
+pub(super) const IMPORT_EXAMPLES: &str = "\
+Examples:
+  wseg import resnet50.pth resnet50.safetensors
+  wseg import checkpoint.pth small.safetensors --half
+  wseg import model_enc_e020Xs0.928.pth paper.safetensors --preset resnet38";
 
 /// What `wseg predict` does.
 pub(super) const PREDICT: &str = "\
@@ -39,7 +55,8 @@ pub(super) const PREDICT_EXAMPLES: &str = "\
 Examples:
   wseg predict --checkpoint runs/shapes/best.safetensors --images holiday.jpg --out masks
   wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks
-  wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks";
+  wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks
+  wseg predict --checkpoint model_enc_e020Xs0.928.pth --preset resnet38 --images photos --out masks";
 
 /// What `wseg eval` does.
 pub(super) const EVAL: &str = "\

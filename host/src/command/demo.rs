@@ -71,7 +71,7 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     for kind in [ModelKind::Cam, ModelKind::SingleStage] {
         let out = args.out.join(kind.to_string());
         let begun = Instant::now();
-        let run = Run { settings: &settings, model: kind, data: &dataset, out: &out, json: false };
+        let run = Run { settings: &settings, model: kind, data: &dataset, out: &out, json: false, weights: None };
         let model = run.train(console)?;
         let seconds = begun.elapsed().as_secs_f64();
         let masks = out.join("masks");

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod demo;
 pub mod eval;
+pub mod import;
 pub mod predict;
 pub mod presets;
 pub mod synth;
@@ -50,6 +51,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
     match command {
         Command::Synth(args) => synth::run(args, console),
         Command::Train(args) => train::run(args, console),
+        Command::Import(args) => import::run(args, console),
         Command::Predict(args) => predict::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Verify(args) => verify::run(args, console),

@@ -4,7 +4,7 @@ use serde_json::json;
 use wseg_cuda_runner::infer::Inference;
 
 use crate::{
-    Error, Result,
+    Error, Result, adopt,
     args::{Artifact, PredictArgs},
     console::Console,
     data::{Classes, LabelSource, Photo, photos},
@@ -20,7 +20,14 @@ use crate::{
 /// the end; the others are done.
 pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
     let photos = photos(&args.images)?;
-    let model = predictor::load(&args.checkpoint)?;
+    let model = match &args.preset {
+        None => predictor::load(&args.checkpoint)?,
+        Some(preset) => {
+            let (model, report) = adopt::adopt(&args.checkpoint, preset, args.classes.as_deref())?;
+            console.note(format_args!("{}: {report}", args.checkpoint.display()));
+            model
+        }
+    };
     let classes = predictor::classes(&model)?;
     let labels = args.labels.as_deref().map(|path| LabelSource::open(path, &classes)).transpose()?;
     let predictor = Predictor::new(&model, inference(args, &model.config.inference))?;

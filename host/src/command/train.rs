@@ -22,7 +22,8 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
         ModelKind::SingleStage => wseg_cuda_runner::model::ModelKind::SingleStage,
         ModelKind::Cam => wseg_cuda_runner::model::ModelKind::Cam,
     };
-    Run { settings: &settings, model, data: &data, out: &args.out, json: args.json }.train(console)?;
+    let (out, weights) = (args.out.as_path(), args.weights.as_deref());
+    Run { settings: &settings, model, data: &data, out, json: args.json, weights }.train(console)?;
     console.note(format!(
         "Checkpoints: {} (end of training), {} (lowest validation loss)",
         args.out.join(LAST).display(),

@@ -8,6 +8,30 @@ use crate::{
     palette::VOID,
 };
 
+/// The object classes of Pascal VOC, in the order of their values in its masks.
+pub const VOC_OBJECTS: [&str; 20] = [
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+];
+
 /// Names of the classes, the background first: a mask's value is the index of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes(Vec<String>);

@@ -8,7 +8,7 @@ pub mod photos;
 mod problems;
 pub mod voc;
 
-pub use classes::Classes;
+pub use classes::{Classes, VOC_OBJECTS};
 pub use labels::{ImageLabels, LabelSource};
 pub use photos::{Photo, photos};
 pub use problems::Problems;
