@@ -7,7 +7,7 @@ pub use value::KeyValue;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 
 use crate::synth::Synth;
 use value::{fraction, positive, scale, thread_count};
@@ -78,6 +78,9 @@ pub enum Command {
     Verify(VerifyArgs),
     /// List the presets that training starts from, or print one.
     Presets(PresetsArgs),
+    /// Show what a network or a weights file is made of.
+    #[command(long_about = help::INSPECT)]
+    Inspect(InspectArgs),
     /// Make data, train the baseline and the method, compare them, and leave a picture sheet.
     #[command(long_about = help::DEMO)]
     Demo(DemoArgs),
@@ -318,6 +321,27 @@ pub struct PresetsArgs {
     /// The preset to print, as TOML [default: a line for each preset].
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// `wseg inspect`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = help::INSPECT_EXAMPLES)]
+pub struct InspectArgs {
+    /// A checkpoint of `wseg train`, another safetensors file, or the name of a preset.
+    #[arg(value_name = "FILE|PRESET", value_hint = ValueHint::FilePath)]
+    pub what: PathBuf,
+    /// Width and height of the photo the network is shown, in pixels [default: its training crop].
+    #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(16..=4096))]
+    pub size: Option<usize>,
+    /// Which network of a preset [default: single-stage].
+    #[arg(long, value_name = "MODEL", value_enum)]
+    pub model: Option<ModelKind>,
+    /// Classes, without the background, for the network of a preset [default: 20].
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=254))]
+    pub classes: Option<usize>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `wseg demo`.

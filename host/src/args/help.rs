@@ -90,6 +90,39 @@ Examples:
   wseg presets
   wseg presets resnet50";
 
+/// What `wseg inspect` does.
+pub(super) const INSPECT: &str = "\
+Show what a network or a weights file is made of.
+
+Of a network, which a checkpoint describes or a preset names: its layers in the order in which they run, each with the \
+shape of its output, its parameters and its multiply-adds; and the memory of its maps. A convolution and the batch norm, \
+shortcut and ReLU that are computed with it are one layer. Of any other safetensors file: its tensors.";
+
+/// What follows the flags of `wseg inspect`.
+pub(super) const INSPECT_EXAMPLES: &str = "\
+What the numbers mean, for one photo of --size and 32-bit numbers:
+
+parameters: weights and biases. The statistics of batch norms are counted apart.
+
+multiply-adds: of a prediction from one view. Products that convolutions add up, those with the
+zeros around a map included; one for each element of a batch norm that is a layer of its own.
+Resizing, pooling and softmax are left out.
+
+training: the maps that gradients flow through in a training step with this one photo, losses
+included, which are kept from the forward to the backward pass. Measured by running the step.
+Left out: the photo, masks of dropout, what fixed layers hand to trained ones; parameters, their
+gradients and momentum; PAMR and working memory.
+
+prediction: at the layer where it is largest, its input, residual and output, and what earlier
+layers left for later ones. Other steps, such as concatenations, can take more for a moment.
+
+Examples:
+  wseg inspect small
+  wseg inspect resnet38 --size 321 --classes 20
+  wseg inspect resnet50 --model cam --json
+  wseg inspect runs/shapes/best.safetensors
+  wseg inspect fixtures/pamr_voc.safetensors";
+
 /// What `wseg demo` does.
 pub(super) const DEMO: &str = "\
 Make a synthetic data set, train the CAM baseline and the single-stage network on its image labels, predict the \

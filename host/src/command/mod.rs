@@ -4,6 +4,7 @@ pub mod completions;
 pub mod demo;
 pub mod eval;
 pub mod import;
+pub mod inspect;
 pub mod predict;
 pub mod presets;
 pub mod synth;
@@ -56,6 +57,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Eval(args) => eval::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
+        Command::Inspect(args) => inspect::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Completions(args) => completions::run(args, console),
     }
