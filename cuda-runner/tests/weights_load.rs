@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device};
 use wseg_cuda_runner::{
-    backbone::BackboneConfig,
+    backbone::{BackboneConfig, small::Size},
     infer::Inference,
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::{AsppConfig, HeadConfig, Origin},
@@ -11,7 +11,8 @@ use wseg_cuda_runner::{
 };
 
 fn config(model: ModelKind) -> NetworkConfig {
-    let backbone = BackboneConfig { name: "small".to_owned(), widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
+    let size = Size { widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
+    let backbone = BackboneConfig { small: Some(size), ..BackboneConfig::named("small") };
     let aspp = AsppConfig { width: 8, dilations: [1, 2, 3], dropout: 0.1, fixed_statistics: false };
     let head = HeadConfig { first_dropout: 0.1, second_dropout: 0.0 };
     NetworkConfig {
