@@ -168,7 +168,11 @@ fn an_error_names_the_file() {
     assert!(message(&path).contains("poem.pth: cannot be read"), "{}", message(&path));
     std::fs::write(&path, "Shall I compare thee").unwrap();
     assert!(message(&path).contains("poem.pth: is neither"), "{}", message(&path));
-    assert!(message(folder.path()).ends_with("is not a file; name the file that holds the weights"));
+    let no_file = "is not a file; name the file that holds the weights";
+    assert!(message(folder.path()).ends_with(no_file));
+    if cfg!(unix) {
+        assert!(message(std::path::Path::new("/dev/zero")).ends_with(no_file), "a device without end");
+    }
 }
 
 #[test]

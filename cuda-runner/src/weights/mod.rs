@@ -77,14 +77,15 @@ fn sniff(head: &[u8]) -> Result<Format> {
 /// A file's bytes, if its first ones promise something.
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| problem(format!("cannot be read: {error}"));
-    let file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
+    // Asked before it is opened: a pipe would wait for its writer, and a device may have no end.
+    let about = std::fs::metadata(path).map_err(failed)?;
     if !about.is_file() {
         return Err(problem("is not a file; name the file that holds the weights"));
     }
     if about.len() > MAX_FILE_BYTES {
         return Err(problem(format!("has {} bytes, more than the {MAX_FILE_BYTES} that are read", about.len())));
     }
+    let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     (&file).take(HEAD_BYTES as u64).read_to_end(&mut bytes).map_err(failed)?;
     sniff(&bytes)?;
