@@ -1,30 +1,18 @@
 //! Networks, optimiser, checkpoints and the loop.
 
+mod tiny;
+
 use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor, Var};
+use tiny::config;
 use wseg_cuda_runner::{
     Result,
-    backbone::{BackboneConfig, small},
     infer::{Inference, Merge},
-    model::{Architecture, Model, ModelKind, NetworkConfig},
-    nn::{AsppConfig, Entry, HeadConfig, Init, Kind, Origin, Params, Pass, Scope},
+    model::{Model, ModelKind},
+    nn::{Entry, Init, Kind, Origin, Params, Pass, Scope},
     train::{Batch, Observer, Recipe, Schedule, Sgd, Source, StepReport, WeightAverage, checkpoint, losses, train},
 };
-
-fn config(model: ModelKind) -> NetworkConfig {
-    let size = small::Size { widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
-    let backbone = BackboneConfig { name: "small".to_owned(), small: Some(size) };
-    let aspp = AsppConfig { width: 8, dilations: [1, 2, 3], dropout: 0.1, fixed_statistics: false };
-    let head = HeadConfig { first_dropout: 0.1, second_dropout: 0.0 };
-    NetworkConfig {
-        model,
-        classes: ["cat", "dog"].map(str::to_owned).to_vec(),
-        architecture: Architecture { backbone, aspp, skip: 4, width: 8, psi: 0.3, background: 1.0, head },
-        crop: 32,
-        inference: Inference { scales: vec![1.0], flip: false, ..Inference::default() },
-    }
-}
 
 fn model(kind: ModelKind, seed: u64) -> Model {
     Model::new(config(kind), seed, DType::F32, &Device::Cpu).unwrap()
@@ -120,7 +108,7 @@ fn a_checkpoint_gives_the_same_network_back() {
     for kind in [ModelKind::SingleStage, ModelKind::Cam] {
         let original = model(kind, 3);
         let bytes = checkpoint::encode(&original).unwrap();
-        let loaded = checkpoint::decode(&bytes, DType::F32, &Device::Cpu).unwrap();
+        let loaded = checkpoint::decode(&bytes, DType::F32, &Device::Cpu).unwrap().expect("a network");
         assert_eq!(loaded.config, original.config);
         let masks = |model: &Model| {
             let classified = model.forward(&squares(0).images, &Pass::evaluation()).unwrap();

@@ -177,3 +177,21 @@ fn shapes_that_do_not_go_together_are_refused() {
     assert!(ops::softmax(&numbers.tensor((1, 0, 3, 4))).is_err());
     assert!(ops::relu(&a.to_dtype(DType::U8).expect("a conversion")).is_err());
 }
+
+#[test]
+fn relu_does_not_hide_a_nan() -> Result<()> {
+    let x = Tensor::new(&[f64::NAN, -1.0, 0.0, 2.0], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
+    let one = Tensor::new(&[1.0], &Device::Cpu)?;
+    let nothing = Tensor::new(&[0.0], &Device::Cpu)?;
+    let kernel = Tensor::new(&[1.0], &Device::Cpu)?.reshape((1, 1, 1, 1))?;
+    for rectified in [
+        ops::relu(&x)?,
+        ops::scale_shift(&x, &one, &nothing, true)?,
+        ops::conv2d_affine(&x, &kernel, &one, &nothing, true, ops::Conv2d::default())?,
+    ] {
+        let rectified = values(&rectified);
+        assert!(rectified[0].is_nan(), "{rectified:?}");
+        assert_eq!(rectified[1..], [0.0, 0.0, 2.0]);
+    }
+    Ok(())
+}

@@ -1,28 +1,15 @@
 //! State dicts put into networks: what is loaded, what is missing, what is left over, and what is refused.
 
+mod tiny;
+
 use candle_core::{DType, Device};
+use tiny::config;
 use wseg_cuda_runner::{
-    backbone::{BackboneConfig, small::Size},
-    infer::Inference,
-    model::{Architecture, Model, ModelKind, NetworkConfig},
-    nn::{AsppConfig, HeadConfig, Origin},
+    model::{Model, ModelKind},
+    nn::Origin,
     train::checkpoint,
     weights::{self, Element, Format, RawTensor, Report, StateDict},
 };
-
-fn config(model: ModelKind) -> NetworkConfig {
-    let size = Size { widths: [4, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
-    let backbone = BackboneConfig { small: Some(size), ..BackboneConfig::named("small") };
-    let aspp = AsppConfig { width: 8, dilations: [1, 2, 3], dropout: 0.1, fixed_statistics: false };
-    let head = HeadConfig { first_dropout: 0.1, second_dropout: 0.0 };
-    NetworkConfig {
-        model,
-        classes: ["cat", "dog"].map(str::to_owned).to_vec(),
-        architecture: Architecture { backbone, aspp, skip: 4, width: 8, psi: 0.3, background: 1.0, head },
-        crop: 32,
-        inference: Inference { scales: vec![1.0], flip: false, ..Inference::default() },
-    }
-}
 
 fn model(seed: u64) -> Model {
     Model::new(config(ModelKind::SingleStage), seed, DType::F32, &Device::Cpu).unwrap()
@@ -182,7 +169,7 @@ fn a_network_is_built_from_a_state_dict_that_has_it_all() {
     tensors.push(("optimizer.step".to_owned(), tensor(&[1], &[7.0])));
     let build = |tensors| {
         let config = config(ModelKind::SingleStage);
-        weights::model(&state(tensors), config, DType::F32, &Device::Cpu).map_err(|error| error.to_string())
+        weights::model(state(tensors), config, DType::F32, &Device::Cpu).map_err(|error| error.to_string())
     };
     let (built, report) = build(tensors.clone()).unwrap();
     assert_eq!(report.left_over, ["optimizer.step"]);

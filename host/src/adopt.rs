@@ -34,7 +34,7 @@ pub fn adopt(path: &Path, preset: &str, classes: Option<&Path>) -> Result<(Model
         Error::input(path, problem)
     })?;
     let config = settings.network_for(kind, names(path, count, classes)?);
-    weights::model(&state, config, DType::F32, &Device::Cpu).map_err(|error| match error {
+    weights::model(state, config, DType::F32, &Device::Cpu).map_err(|error| match error {
         wseg_cuda_runner::Error::Config(problem) => {
             Error::input(path, format!("{problem} (as the {kind} network of the preset `{preset}`)"))
         }

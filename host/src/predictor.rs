@@ -11,7 +11,7 @@ use wseg_cuda_runner::{
 };
 
 use crate::{
-    Result,
+    Error, Result,
     data::{Classes, augment},
     picture::LabelMap,
 };
@@ -28,7 +28,9 @@ pub struct Predictor<'a> {
 /// # Errors
 /// If the file cannot be read or is no checkpoint of this program; the error names it.
 pub fn load(path: &Path) -> Result<Model> {
-    Ok(checkpoint::load(path, DType::F32, &Device::Cpu)?)
+    checkpoint::load(path, DType::F32, &Device::Cpu)?.ok_or_else(|| {
+        Error::input(path, "is not a wseg checkpoint; weights from elsewhere need --preset, the name of their network")
+    })
 }
 
 /// The network's class names with the background's.

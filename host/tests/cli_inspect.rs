@@ -152,11 +152,22 @@ fn other_safetensors_files_are_listed_by_tensor() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[2].split_whitespace().collect::<Vec<_>>(), ["a.weight", "F32", "2", "x", "3", "6"], "{table}");
     assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["b\\u{1b}[2J", "BF16", "1000", "1", "000"], "{table}");
-    assert_eq!(lines.last(), Some(&"2 tensors, 2.0 kB"), "{table}");
+    assert_eq!(lines.last(), Some(&"2 tensors, 2.0 kB (safetensors)"), "{table}");
     let json: Value = serde_json::from_str(&inspect(&path, &["--json"]).good()).unwrap();
     assert_eq!((&json["elements"], &json["bytes"]), (&1006.into(), &2024.into()));
     assert_eq!(json["tensors"][0]["shape"], serde_json::json!([2, 3]));
     inspect(&path, &["--size", "64"]).refused(&["foreign.safetensors", "--size is for networks"]);
+}
+
+#[test]
+fn a_file_of_pytorch_is_listed_by_tensor_as_well() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/pth/legacy_nested_module.pth");
+    let json: Value = serde_json::from_str(&inspect(&path, &["--json"]).good()).unwrap();
+    let expected = path.with_file_name("expected.safetensors");
+    let same: Value = serde_json::from_str(&inspect(&expected, &["--json"]).good()).unwrap();
+    assert_eq!(json["format"], "PyTorch legacy pickle");
+    assert!(json["tensors"].as_array().unwrap().len() > 5, "{json}");
+    assert_eq!(json["tensors"], same["tensors"]);
 }
 
 #[test]
@@ -165,22 +176,22 @@ fn what_is_no_network_and_no_weights_is_refused_in_a_sentence() {
     let path = dir.path().join("bad.safetensors");
     let tensor = |offsets: &str| format!(r#"{{"t":{{"dtype":"F32","shape":[4],"data_offsets":{offsets}}}}}"#);
     for (header, data, expected) in [
-        (tensor("[0,16]"), 15, "of 15"),
-        (tensor("[0,16]"), 17, "behind its header are 17"),
-        (tensor("[16,0]"), 16, "bytes 16 to 0"),
-        (tensor("[0,12]"), 12, "needs 16 bytes and has 12"),
-        (tensor("[0,16]").replace("[4]", "[4294967296,4294967296,4294967296]"), 16, "is damaged"),
-        (tensor("[0,16]").replace("[4]", "[-4]"), 16, "neither a checkpoint nor a safetensors file"),
+        (tensor("[0,16]"), 15, "is a damaged safetensors file"),
+        (tensor("[0,16]"), 17, "is a damaged safetensors file"),
+        (tensor("[16,0]"), 16, "is a damaged safetensors file"),
+        (tensor("[0,12]"), 12, "is a damaged safetensors file"),
+        (tensor("[0,16]").replace("[4]", "[4294967296,4294967296,4294967296]"), 16, "is a damaged safetensors file"),
+        (tensor("[0,16]").replace("[4]", "[-4]"), 16, "is a damaged safetensors file"),
         (r#"{"__metadata__":{"wseg":"{}"}}"#.to_owned(), 0, "describes a network this version cannot build"),
-        ("[".repeat(5000), 0, "neither a checkpoint nor a safetensors file"),
-        (String::new(), 0, "neither a checkpoint nor a safetensors file"),
+        ("[".repeat(5000), 0, "is neither a safetensors file nor one that PyTorch writes"),
+        (String::new(), 0, "is neither a safetensors file nor one that PyTorch writes"),
     ] {
         write(&path, &header, data);
         inspect(&path, &[]).refused(&["bad.safetensors", expected]);
     }
     for bytes in [&b"short"[..], b"not weights but a line of text\n", &[0xFF; 64]] {
         fs::write(&path, bytes).unwrap();
-        inspect(&path, &[]).refused(&["bad.safetensors", "neither a checkpoint nor a safetensors file"]);
+        inspect(&path, &[]).refused(&["bad.safetensors", "is neither a safetensors file nor one that PyTorch writes"]);
     }
     inspect(dir.path(), &[]).refused(&["is not a file"]);
     inspect(Path::new("smal"), &[]).refused(&["smal", "no preset of this name", "small, demo"]);

@@ -90,7 +90,8 @@ vectorised! {
     pub(super) fn transform(x: &'a [T], scale: T, shift: T, relu: bool, y: &'a mut [MaybeUninit<T>]) -> () {
         for (y, &x) in y.iter_mut().zip(x) {
             let value = x * scale + shift;
-            y.write(if !relu || value > T::zero() { value } else { T::zero() });
+            // A NaN is not hidden.
+            y.write(if relu && value <= T::zero() { T::zero() } else { value });
         }
     }
 }

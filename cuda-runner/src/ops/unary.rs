@@ -92,7 +92,8 @@ enum Unary {
 impl Unary {
     fn forward<T: Element>(self, x: &[T]) -> Vec<T> {
         match self {
-            Self::Relu => map(x, |x| if x > T::zero() { x } else { T::zero() }),
+            // Asked this way round, a NaN is not hidden.
+            Self::Relu => map(x, |x| if x <= T::zero() { T::zero() } else { x }),
             Self::Exp => map(x, T::exp),
             Self::Ln => map(x, T::ln),
             Self::Sqrt => map(x, T::sqrt),

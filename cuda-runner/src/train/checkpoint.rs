@@ -1,16 +1,14 @@
 //! Checkpoints: a model's configuration and parameters in one safetensors file.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use safetensors::{SafeTensors, tensor::TensorView};
 
 use crate::{
     Error, Result,
     model::{Model, NetworkConfig},
+    weights::{self, Format, StateDict},
 };
 
 /// Metadata key under which the network's configuration stands, as JSON. The only key: several would be written in
@@ -41,45 +39,40 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), config)]))).map_err(|e| problem(&e))
 }
 
-/// The model in a checkpoint file.
+/// The model in a checkpoint file; none if the file holds weights that come without a description of their network.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be read, is no wseg checkpoint, or lacks or misshapes a parameter.
-pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
-    let problem = |problem: String| Error::File { path: path.to_owned(), problem };
-    let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
-    decode(&bytes, dtype, device).map_err(|error| match error {
-        Error::Config(text) => problem(text),
-        other => other,
-    })
+/// [`Error::File`](crate::Error::File) if the file cannot be read, holds no weights, or is a damaged checkpoint.
+pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Option<Model>> {
+    // The file's bytes are gone before the network is built: both may take half a gigabyte.
+    let build = |contents: Option<_>| contents.map(|(config, state)| build(config, state, dtype, device)).transpose();
+    weights::at(path, weights::read_bytes(path).and_then(|bytes| contents(&bytes)).and_then(build))
 }
 
-/// The model in a checkpoint's bytes.
+/// The model in a checkpoint's bytes; none if they are weights without a description of their network.
 ///
 /// # Errors
-/// [`Error::Config`] if the bytes are no wseg checkpoint, or lack or misshape a parameter.
-pub fn decode(bytes: &[u8], dtype: DType, device: &Device) -> Result<Model> {
-    let foreign = || {
-        Error::Config(
-            "is not a wseg checkpoint; weights from elsewhere need --preset, the name of their network".to_owned(),
-        )
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| foreign())?;
-    let config = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(foreign)?;
-    let config: NetworkConfig = serde_json::from_str(config)
-        .map_err(|error| Error::Config(format!("describes a network this version cannot build: {error}")))?;
-    let file = SafeTensors::deserialize(bytes).map_err(|_| foreign())?;
-    let mut values = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        if view.dtype() != safetensors::Dtype::F32 {
-            return Err(Error::Config(format!("has `{name}` as {:?}; checkpoints hold F32", view.dtype())));
-        }
-        let numbers: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect();
-        values.insert(name, Tensor::from_vec(numbers, view.shape(), device)?.to_dtype(dtype)?);
+/// [`Error::Config`] if the bytes hold no weights, or lack or misshape a parameter.
+pub fn decode(bytes: &[u8], dtype: DType, device: &Device) -> Result<Option<Model>> {
+    contents(bytes)?.map(|(config, state)| build(config, state, dtype, device)).transpose()
+}
+
+/// What a checkpoint says of its network, and its tensors.
+fn contents(bytes: &[u8]) -> Result<Option<(NetworkConfig, StateDict)>> {
+    if weights::sniff(bytes)? != Format::Safetensors {
+        return Ok(None);
     }
-    Model::from_values(config, values, dtype, device)
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(weights::damaged)?;
+    let Some(config) = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) else { return Ok(None) };
+    let config = serde_json::from_str(config)
+        .map_err(|error| Error::Config(format!("describes a network this version cannot build: {error}")))?;
+    Ok(Some((config, weights::parse(bytes)?)))
+}
+
+fn build(config: NetworkConfig, state: StateDict, dtype: DType, device: &Device) -> Result<Model> {
+    let (model, report) = weights::model(state, config, dtype, device)?;
+    match report.left_over.first().or(report.unneeded.first()) {
+        None => Ok(model),
+        Some(name) => Err(Error::Config(format!("has a parameter `{name}` that its network does not"))),
+    }
 }

@@ -1,6 +1,6 @@
 //! A state dict put into a network's parameters, and the report of it.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use candle_core::{DType, Device};
 
@@ -8,7 +8,7 @@ use super::{RawTensor, StateDict, at, problem, read, shown};
 use crate::{
     Result,
     model::{Model, NetworkConfig},
-    nn::{Entry, Fill, Origin, Params},
+    nn::{Entry, Origin, Params},
 };
 
 /// Names that are listed of many.
@@ -45,6 +45,12 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// Notes a tensor that the network has no parameter for.
+    fn leave(&mut self, name: &str) {
+        let names = if is_unneeded(name) { &mut self.unneeded } else { &mut self.left_over };
+        names.push(name.to_owned());
+    }
+
     /// A sentence about what the backbone lacks, if it lacks anything.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
@@ -81,8 +87,7 @@ pub fn load(state: &StateDict, params: &Params) -> Result<Report> {
                 check(name, tensor, entry)?;
                 report.loaded.push(name.to_owned());
             }
-            None if is_unneeded(name) => report.unneeded.push(name.to_owned()),
-            None => report.left_over.push(name.to_owned()),
+            None => report.leave(name),
         }
     }
     let (mut backbone, mut example) = (0, None);
@@ -126,27 +131,25 @@ pub fn load_file(path: &Path, params: &Params) -> Result<Report> {
 }
 
 /// The network that `config` describes, with the parameters of `state`, which must have them all. What was left over
-/// is in the report.
+/// is in the report. Each tensor's bytes are freed as soon as it is converted.
 ///
 /// # Errors
-/// As [`load`], and [`Error::Config`](crate::Error::Config) naming a parameter that is missing.
-pub fn model(state: &StateDict, config: NetworkConfig, dtype: DType, device: &Device) -> Result<(Model, Report)> {
-    let model = Model::in_store(config, Params::filled(Box::new(Zeros), dtype, device))?;
-    let report = load(state, &model.params.borrow())?;
-    match report.missing_backbone.iter().chain(&report.missing_head).next() {
-        None => Ok((model, report)),
-        Some(name) => Err(problem(format!("lacks the parameter `{name}`"))),
+/// [`Error::Config`](crate::Error::Config) naming a parameter that is missing or of another shape, or if `config`
+/// makes no sense.
+pub fn model(state: StateDict, config: NetworkConfig, dtype: DType, device: &Device) -> Result<(Model, Report)> {
+    let (mut values, mut report) = (BTreeMap::new(), Report::default());
+    for (name, tensor) in state.into_tensors() {
+        match tensor.element().is_float() {
+            true => drop(values.insert(name, tensor.to_tensor(dtype, device)?)),
+            false => report.leave(&name),
+        }
     }
-}
-
-/// Values that are all replaced.
-#[derive(Debug)]
-struct Zeros;
-
-impl Fill for Zeros {
-    fn values(&self, _name: &str, extents: &[usize]) -> Vec<f32> {
-        vec![0.0; extents.iter().product()]
-    }
+    let model = Model::in_store(config, Params::from_values(values, dtype, device))?;
+    let params = model.params.borrow();
+    params.left_over().for_each(|name| report.leave(name));
+    report.loaded.extend(params.iter().map(|(name, _)| name.to_owned()));
+    drop(params);
+    Ok((model, report))
 }
 
 /// Whether a tensor can be a parameter's value.

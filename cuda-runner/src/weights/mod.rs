@@ -61,7 +61,7 @@ pub fn parse(bytes: &[u8]) -> Result<StateDict> {
 }
 
 /// The format that a file's first bytes promise.
-fn sniff(head: &[u8]) -> Result<Format> {
+pub(crate) fn sniff(head: &[u8]) -> Result<Format> {
     // A safetensors file starts with its header's length, and a header is a JSON object. The length may start with any
     // byte; those of the others make a length that no header has.
     let header = head.first_chunk().is_some_and(|length| u64::from_le_bytes(*length) <= safetensors::MAX_HEADER_BYTES);
@@ -75,7 +75,7 @@ fn sniff(head: &[u8]) -> Result<Format> {
 }
 
 /// A file's bytes, if its first ones promise something.
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| problem(format!("cannot be read: {error}"));
     // Asked before it is opened: a pipe would wait for its writer, and a device may have no end.
     let about = std::fs::metadata(path).map_err(failed)?;
@@ -95,13 +95,18 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The error of a safetensors file that cannot be parsed.
+pub(crate) fn damaged(error: ::safetensors::SafeTensorError) -> Error {
+    problem(format!("is a damaged safetensors file ({error}); get the file again"))
+}
+
 /// An error about a file's content, to be completed with its name.
 fn problem(text: impl Into<String>) -> Error {
     Error::Config(text.into())
 }
 
 /// Completes an error about a file's content with its name.
-fn at<T>(path: &Path, result: Result<T>) -> Result<T> {
+pub(crate) fn at<T>(path: &Path, result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         Error::Config(problem) => Error::File { path: path.to_owned(), problem },
         other => other,

@@ -2,7 +2,7 @@
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{Element, Format, RawTensor, StateDict, problem, shown};
+use super::{Element, Format, RawTensor, StateDict, damaged, problem, shown};
 use crate::Result;
 
 /// Largest header that is parsed, in bytes. A tensor takes about a hundred.
@@ -10,8 +10,7 @@ pub(super) const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// The tensors of a safetensors file.
 pub(super) fn parse(bytes: &[u8]) -> Result<StateDict> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| problem(format!("is a damaged safetensors file ({error}); get the file again")))?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let tensors = file.iter().map(|(name, view)| {
         let element = element(view.dtype()).ok_or_else(|| {
             problem(format!("has `{}` as {:?}, a type that is not supported", shown(name), view.dtype()))

@@ -228,6 +228,11 @@ impl StateDict {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
+    /// The tensors with their names, sorted by name, taken out one by one.
+    pub fn into_tensors(self) -> impl Iterator<Item = (String, RawTensor)> {
+        self.tensors.into_iter()
+    }
+
     /// The tensor called `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&RawTensor> {

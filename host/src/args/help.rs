@@ -96,7 +96,8 @@ Show what a network or a weights file is made of.
 
 Of a network, which a checkpoint describes or a preset names: its layers in the order in which they run, each with the \
 shape of its output, its parameters and its multiply-adds; and the memory of its maps. A convolution and the batch norm, \
-shortcut and ReLU that are computed with it are one layer. Of any other safetensors file: its tensors.";
+shortcut and ReLU that are computed with it are one layer. Of any other safetensors file, \
+and of PyTorch's: its tensors.";
 
 /// What follows the flags of `wseg inspect`.
 pub(super) const INSPECT_EXAMPLES: &str = "\

@@ -1,7 +1,5 @@
 //! `wseg inspect`: what a network or a weights file is made of.
 
-mod tensors;
-
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -10,14 +8,14 @@ use serde_json::json;
 use wseg_cuda_runner::{
     model::{Model, ModelKind, NetworkConfig},
     nn::{Fill, Kind, Params, Pass, graph_bytes},
-    train::{self, Batch, Recipe},
+    train::{self, Batch, Recipe, checkpoint},
+    weights::{self, RawTensor, StateDict},
 };
 
 use crate::{
     Error, Result,
     args::{self, InspectArgs},
     console::Console,
-    predictor,
     report::table::Table,
     settings::{PRESETS, Settings},
 };
@@ -48,15 +46,13 @@ pub fn run(args: &InspectArgs, console: &Console) -> Result<()> {
     if args.classes.is_some() {
         return own("--classes");
     }
-    let header = tensors::read(path)?;
-    if header.is_checkpoint() {
-        let model = predictor::load(path)?;
+    if let Some(model) = checkpoint::load(path, DType::F32, &Device::Cpu)? {
         return print_network(&Network::of(&model, args.size, &Recipe::default())?, path, args, console);
     }
     if args.size.is_some() {
         return Err(Error::input(path, "--size is for networks; this file describes none"));
     }
-    print_tensors(&header, path, args, console)
+    print_tensors(&weights::read(path)?, path, args, console)
 }
 
 /// Parameters that are all 0: what they are does not matter here.
@@ -213,26 +209,39 @@ fn print_network(network: &Network<'_>, what: &Path, args: &InspectArgs, console
     Ok(())
 }
 
-fn print_tensors(header: &tensors::Header, what: &Path, args: &InspectArgs, console: &Console) -> Result<()> {
+fn print_tensors(state: &StateDict, what: &Path, args: &InspectArgs, console: &Console) -> Result<()> {
+    let elements = |tensor: &RawTensor| tensor.shape().iter().product::<usize>() as u64;
+    let total: u64 = state.iter().map(|(_, tensor)| elements(tensor)).sum();
+    // As safetensors calls its types, whatever the file is.
+    let kind = |tensor: &RawTensor| format!("{:?}", tensor.element()).to_uppercase();
     if args.json {
-        let tensors: Vec<_> = header.tensors.iter().map(|(name, tensor)| tensor.json(name)).collect();
+        let tensors = state.iter().map(|(name, tensor)| {
+            json!({
+                "name": name,
+                "type": kind(tensor),
+                "shape": tensor.shape(),
+                "elements": elements(tensor),
+                "bytes": tensor.bytes().len(),
+            })
+        });
         console.print(json!({
             "what": what.to_string_lossy(),
-            "tensors": tensors,
-            "elements": header.elements(),
-            "bytes": header.bytes(),
+            "format": state.format().to_string(),
+            "tensors": tensors.collect::<Vec<_>>(),
+            "elements": total,
+            "bytes": state.byte_count(),
         }));
         return Ok(());
     }
     let mut table = Table::new(["tensor", "type", "shape", "elements"]);
-    for (name, tensor) in &header.tensors {
+    for (name, tensor) in state.iter() {
         // A name in a file can hold anything, such as commands to the terminal.
-        let [name, dtype] = [name, &tensor.dtype].map(|text| text.escape_debug().to_string());
-        table.row([name, dtype, by(&tensor.shape), grouped(tensor.elements())]);
+        table.row([name.escape_debug().to_string(), kind(tensor), by(tensor.shape()), grouped(elements(tensor))]);
     }
-    table.rule().row(["all".to_owned(), String::new(), String::new(), grouped(header.elements())]);
+    table.rule().row(["all".to_owned(), String::new(), String::new(), grouped(total)]);
     console.print(table.text(console.paint()));
-    console.print(format_args!("{} tensors, {}", header.tensors.len(), memory(header.bytes())));
+    let (count, bytes) = (state.len(), memory(state.byte_count() as u64));
+    console.print(format_args!("{count} tensors, {bytes} ({})", state.format()));
     Ok(())
 }
 

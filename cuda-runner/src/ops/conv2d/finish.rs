@@ -19,9 +19,9 @@ impl<T> Default for Finish<'_, T> {
 }
 
 impl<T: Lanes> Finish<'_, T> {
-    /// The value, or 0 where it is below and that is wanted.
+    /// The value, or 0 where it is below and that is wanted. A NaN is not hidden.
     #[inline(always)]
     pub(super) fn cut(&self, value: T) -> T {
-        if !self.relu || value > T::zero() { value } else { T::zero() }
+        if self.relu && value <= T::zero() { T::zero() } else { value }
     }
 }
