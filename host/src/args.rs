@@ -1,9 +1,11 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
+mod bench;
 mod help;
 mod predict;
 mod value;
 
+pub use bench::BenchArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use value::KeyValue;
 
@@ -83,6 +85,9 @@ pub enum Command {
     /// Show what a network or a weights file is made of.
     #[command(long_about = help::INSPECT)]
     Inspect(InspectArgs),
+    /// Measure how fast this machine trains, predicts and refines.
+    #[command(long_about = help::BENCH)]
+    Bench(BenchArgs),
     /// Make data, train the baseline and the method, compare them, and leave a picture sheet.
     #[command(long_about = help::DEMO)]
     Demo(DemoArgs),

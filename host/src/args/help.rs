@@ -84,6 +84,23 @@ Examples:
   wseg verify fixtures
   wseg verify --backend arena fixtures/pamr_voc.safetensors";
 
+/// `wseg bench --help`.
+pub(super) const BENCH: &str = "\
+Measure how fast this machine trains, predicts and refines.
+
+For each preset, the whole training step of its single-stage network (both losses, pseudo labels, PAMR, gradients, \
+optimiser; reading photos is left out) and the forward pass of one photo in one view; then PAMR by itself. Photos and \
+weights are random.";
+
+/// What follows the flags of `wseg bench`.
+pub(super) const BENCH_EXAMPLES: &str = "\
+Nothing else should run meanwhile. A prediction has a view for each scale, and as many mirrored.
+
+Examples:
+  wseg bench
+  wseg bench resnet38 --size 321 --batch 1 --runs 3
+  wseg bench small --threads 1 --json";
+
 /// What follows the flags of `wseg presets`.
 pub(super) const PRESETS_EXAMPLES: &str = "\
 Examples:

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod bench;
 pub mod completions;
 pub mod demo;
 pub mod eval;
@@ -58,6 +59,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
+        Command::Bench(args) => bench::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Completions(args) => completions::run(args, console),
     }

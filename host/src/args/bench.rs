@@ -1,0 +1,32 @@
+//! The flags of `wseg bench`.
+
+use clap::{Args, ValueHint, builder::RangedU64ValueParser};
+
+use super::{help, value::thread_count};
+
+/// `wseg bench`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = help::BENCH_EXAMPLES)]
+pub struct BenchArgs {
+    /// Presets to measure [default: small, squeezenet, resnet18, resnet50].
+    #[arg(value_name = "PRESET", value_hint = ValueHint::Other)]
+    pub presets: Vec<String>,
+    /// Photos in a training step.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub batch: usize,
+    /// Width and height of the photos, in pixels [default: each preset's training crop].
+    #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(16..=4096))]
+    pub size: Option<usize>,
+    /// Classes, without the background.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = RangedU64ValueParser::<usize>::new().range(1..=254))]
+    pub classes: usize,
+    /// Measurements of each number; the median is shown.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub runs: usize,
+    /// Threads to use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = thread_count)]
+    pub threads: Option<usize>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,36 @@
+//! `wseg bench`: what it prints. How fast anything is, is for the benchmarks.
+
+mod cli;
+
+use cli::wseg;
+use serde_json::Value;
+
+#[test]
+fn every_network_and_refinement_has_its_times() {
+    let flags =
+        ["--size", "32", "--classes", "2", "--batch", "3", "--runs", "2", "--threads", "1", "--json", "--quiet"];
+    let done: Value =
+        serde_json::from_str(&wseg(["bench", "small", "squeezenet"].iter().chain(&flags)).good()).unwrap();
+    assert_eq!((done["threads"].as_u64(), done["runs"].as_u64()), (Some(1), Some(2)));
+    let networks = done["networks"].as_array().unwrap();
+    assert_eq!(networks.iter().map(|network| &network["preset"]).collect::<Vec<_>>(), ["small", "squeezenet"]);
+    for network in networks {
+        let number = |key: &str| network[key].as_f64().unwrap();
+        assert_eq!((number("size"), number("batch")), (32.0, 3.0));
+        let (step, view) = (number("training_ms"), number("view_ms"));
+        assert!(step > 0.0 && view > 0.0, "{network}");
+        assert!((number("training_images_per_second") * step - 3e3).abs() < 1e-6, "{network}");
+        assert!((number("views_per_second") * view - 1e3).abs() < 1e-6, "{network}");
+    }
+    let [small, large] = &done["pamr"].as_array().unwrap()[..] else { panic!("{done}") };
+    assert_eq!(
+        (small["side"].as_u64(), large["side"].as_u64(), large["classes"].as_u64()),
+        (Some(81), Some(321), Some(3))
+    );
+    assert!([small, large].iter().all(|refinement| refinement["ms"].as_f64().unwrap() > 0.0), "{done}");
+}
+
+#[test]
+fn a_wrong_name_is_said_before_anything_is_measured() {
+    wseg(["bench", "small", "resnet5"]).refused(&["resnet5", "resnet50"]);
+}
