@@ -16,6 +16,12 @@ pub enum Error {
     Runner(#[from] wseg_cuda_runner::Error),
 }
 
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Runner(error.into())
+    }
+}
+
 /// Result with the command line's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

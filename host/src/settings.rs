@@ -43,6 +43,12 @@ pub struct CamRecipe {
     pub epochs: usize,
 }
 
+/// Names of so many classes, where it does not matter what they are.
+#[must_use]
+pub fn numbered_classes(count: usize) -> Vec<String> {
+    (1..=count).map(|class| format!("class {class}")).collect()
+}
+
 /// Settings to start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {

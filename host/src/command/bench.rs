@@ -14,11 +14,11 @@ use wseg_cuda_runner::{
 };
 
 use crate::{
-    Error, Result,
+    Result,
     args::BenchArgs,
     console::{Console, Progress},
     report::table::Table,
-    settings::Settings,
+    settings::{Settings, numbered_classes},
 };
 
 /// What is measured unless asked otherwise: what a CPU trains in hours.
@@ -81,7 +81,8 @@ fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -
             rate(network.views_per_second),
         ]);
     }
-    let mut pamr = Table::new(["PAMR, 10 iterations", "classes", "ms"]);
+    let name = format!("PAMR, {} iterations", Pamr::default().iterations);
+    let mut pamr = Table::new([name.as_str(), "classes", "ms"]);
     for refinement in refinements {
         let side = refinement.side;
         pamr.row([format!("{side}x{side}"), refinement.classes.to_string(), milliseconds(refinement.ms)]);
@@ -112,27 +113,27 @@ struct Network {
 impl Network {
     fn measure(name: &str, settings: &Settings, args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
         let kind = ModelKind::SingleStage;
-        let classes = (1..=args.classes).map(|class| format!("class {class}")).collect();
-        let model = Model::new(settings.network_for(kind, classes), 1, DType::F32, &Device::Cpu)?;
+        let config = settings.network_for(kind, numbered_classes(args.classes));
+        let model = Model::new(config, 1, DType::F32, &Device::Cpu)?;
         let recipe = settings.recipe_for(kind);
         let size = args.size.unwrap_or(model.config.crop);
         let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), &Device::Cpu);
 
         // The whole step, as in training: both losses, pseudo labels and PAMR, gradients, the optimiser.
-        let images = photos(args.batch).map_err(tensors)?;
+        let images = photos(args.batch)?;
         // Every other class is there.
         let present = (0..args.batch * args.classes).map(|index| (index % 2) as f32).collect();
-        let labels = Tensor::from_vec(present, (args.batch, args.classes, 1, 1), &Device::Cpu).map_err(tensors)?;
+        let labels = Tensor::from_vec(present, (args.batch, args.classes, 1, 1), &Device::Cpu)?;
         let batch = Batch { images, labels };
         let mut optimiser = Sgd::new(&model.params.borrow(), &recipe);
         progress.message(format!("{name} training"));
         let training_ms = median(args.runs, progress, || {
             let losses = losses(&model, &batch, &recipe, true, 0)?;
             // At rate 0 the values stay finite, whatever the preset's rate does to random photos.
-            optimiser.step(&losses.total.backward().map_err(tensors)?, 0.0)?;
+            optimiser.step(&losses.total.backward()?, 0.0)?;
             Ok(())
         })?;
-        let view = photos(1).map_err(tensors)?;
+        let view = photos(1)?;
         progress.message(format!("{name} prediction"));
         let view_ms = median(args.runs, progress, || {
             model.forward(&view, &Pass::evaluation())?;
@@ -162,17 +163,16 @@ struct Refinement {
 impl Refinement {
     fn measure(side: usize, args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
         let classes = args.classes + 1;
-        let image = Tensor::rand(0_f32, 1_f32, (1, 3, side, side), &Device::Cpu).map_err(tensors)?;
-        let scores = Tensor::randn(0_f32, 1_f32, (1, classes, side, side), &Device::Cpu).map_err(tensors)?;
-        let masks = ops::softmax(&scores).map_err(tensors)?;
+        let image = Tensor::rand(0_f32, 1_f32, (1, 3, side, side), &Device::Cpu)?;
+        let scores = Tensor::randn(0_f32, 1_f32, (1, classes, side, side), &Device::Cpu)?;
+        let masks = ops::softmax(&scores)?;
         progress.message(format!("PAMR {side}x{side}"));
-        let refine = || ops::pamr_stored(&masks, &image, &Pamr::default()).map(drop).map_err(tensors);
+        let refine = || {
+            ops::pamr_stored(&masks, &image, &Pamr::default())?;
+            Ok(())
+        };
         Ok(Self { side, classes, ms: median(args.runs, progress, refine)? })
     }
-}
-
-fn tensors(error: candle_core::Error) -> Error {
-    Error::Runner(wseg_cuda_runner::Error::from(error))
 }
 
 /// The median time of `runs` runs in milliseconds, after one that fills caches and the allocator's lists.

@@ -17,7 +17,7 @@ use crate::{
     args::{self, InspectArgs},
     console::Console,
     report::table::Table,
-    settings::{PRESETS, Settings},
+    settings::{PRESETS, Settings, numbered_classes},
 };
 
 /// Classes of a preset's network unless asked otherwise: Pascal VOC's.
@@ -71,7 +71,7 @@ fn inspect_preset(name: &str, args: &InspectArgs, console: &Console) -> Result<(
         args::ModelKind::SingleStage => ModelKind::SingleStage,
         args::ModelKind::Cam => ModelKind::Cam,
     };
-    let classes = (1..=args.classes.unwrap_or(CLASSES)).map(|class| format!("class {class}")).collect();
+    let classes = numbered_classes(args.classes.unwrap_or(CLASSES));
     let params = Params::filled(Box::new(Zeros), DType::F32, &Device::Cpu);
     let model = Model::in_store(settings.network_for(kind, classes), params)?;
     print_network(&Network::of(&model, args.size, &settings.recipe_for(kind))?, &args.what, args, console)
@@ -107,13 +107,12 @@ struct Network<'a> {
 impl<'a> Network<'a> {
     /// Shows the network a grey photo, once to predict and once to learn from.
     fn of(model: &'a Model, size: Option<usize>, recipe: &Recipe) -> Result<Self> {
-        let runner = |error| Error::Runner(wseg_cuda_runner::Error::from(error));
         let size = size.unwrap_or(model.config.crop);
-        let images = Tensor::zeros((1, 3, size, size), DType::F32, &Device::Cpu).map_err(runner)?;
+        let images = Tensor::zeros((1, 3, size, size), DType::F32, &Device::Cpu)?;
         let pass = Pass::recording();
         model.forward(&images, &pass)?;
         let recording = pass.into_recording();
-        let labels = Tensor::ones((1, model.config.classes.len(), 1, 1), DType::F32, &Device::Cpu).map_err(runner)?;
+        let labels = Tensor::ones((1, model.config.classes.len(), 1, 1), DType::F32, &Device::Cpu)?;
         let training_bytes = graph_bytes(&train::losses(model, &Batch { images, labels }, recipe, true, 0)?.total);
 
         let params = model.params.borrow();
