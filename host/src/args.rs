@@ -5,7 +5,7 @@ mod help;
 mod predict;
 mod value;
 
-pub use bench::BenchArgs;
+pub use bench::{BenchArgs, Work};
 pub use predict::{Artifact, PredictArgs};
 pub use value::KeyValue;
 

@@ -17,6 +17,7 @@
 //! | [`predictor`] | a trained network applied to photos |
 //! | [`metrics`] | masks compared with the truth |
 //! | [`report`] | tables, overlays, picture sheets |
+//! | [`workload`] | what is measured when speed is |
 //! | [`error`] | what a person is told when something goes wrong |
 //!
 //! Formulas are in `wseg-core`, layers and loops in `wseg-cuda-runner`.
@@ -38,5 +39,6 @@ pub mod report;
 pub mod settings;
 pub mod synth;
 pub mod training;
+pub mod workload;
 
 pub use error::{Error, Result};

@@ -31,6 +31,21 @@ fn every_network_and_refinement_has_its_times() {
 }
 
 #[test]
+fn only_what_is_asked_for_is_measured() {
+    let flags = ["--size", "32", "--classes", "2", "--runs", "1", "--json", "--quiet"];
+    let measured = |only: &[&str]| -> Value {
+        serde_json::from_str(&wseg(["bench", "small"].iter().chain(only).chain(&flags)).good()).unwrap()
+    };
+    let view = measured(&["--only", "view"]);
+    assert!(view["networks"][0]["view_ms"].as_f64().unwrap() > 0.0, "{view}");
+    assert_eq!((view["networks"][0].get("training_ms"), view["pamr"].as_array().unwrap().len()), (None, 0));
+    let both = measured(&["--only", "pamr", "--only", "training"]);
+    assert_eq!((both["networks"][0].get("view_ms"), both["pamr"].as_array().unwrap().len()), (None, 2));
+    let refinement = measured(&["--only", "pamr"]);
+    assert_eq!(refinement["networks"].as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn a_wrong_name_is_said_before_anything_is_measured() {
     wseg(["bench", "small", "resnet5"]).refused(&["resnet5", "resnet50"]);
 }

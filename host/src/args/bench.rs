@@ -1,8 +1,19 @@
 //! The flags of `wseg bench`.
 
-use clap::{Args, ValueHint, builder::RangedU64ValueParser};
+use clap::{Args, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 
 use super::{help, value::thread_count};
+
+/// What `wseg bench` can measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// The whole training step of each preset.
+    Training,
+    /// The forward pass of one photo in one view, for each preset.
+    View,
+    /// PAMR by itself.
+    Pamr,
+}
 
 /// `wseg bench`.
 #[derive(Debug, Clone, Args)]
@@ -11,6 +22,9 @@ pub struct BenchArgs {
     /// Presets to measure [default: small, squeezenet, resnet18, resnet50].
     #[arg(value_name = "PRESET", value_hint = ValueHint::Other)]
     pub presets: Vec<String>,
+    /// Measure this and nothing else; may be repeated.
+    #[arg(long, value_enum, value_name = "WORK")]
+    pub only: Vec<Work>,
     /// Photos in a training step.
     #[arg(long, value_name = "N", default_value = "2", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub batch: usize,
@@ -29,4 +43,11 @@ pub struct BenchArgs {
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+impl BenchArgs {
+    /// Whether this work is to be measured.
+    pub(crate) fn measures(&self, work: Work) -> bool {
+        self.only.is_empty() || self.only.contains(&work)
+    }
 }

@@ -99,6 +99,7 @@ Nothing else should run meanwhile. A prediction has a view for each scale, and a
 Examples:
   wseg bench
   wseg bench resnet38 --size 321 --batch 1 --runs 3
+  wseg bench --only pamr
   wseg bench small --threads 1 --json";
 
 /// What follows the flags of `wseg presets`.

@@ -2,23 +2,19 @@
 
 use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::{
-    model::{Model, ModelKind},
-    nn::Pass,
-    ops,
-    train::{Batch, Sgd, losses},
-};
+use wseg_cuda_runner::ops;
 
 use crate::{
     Result,
-    args::BenchArgs,
+    args::{BenchArgs, Work},
     console::{Console, Progress},
     report::table::Table,
-    settings::{Settings, numbered_classes},
+    settings::Settings,
+    workload::{Amount, Workload},
 };
 
 /// What is measured unless asked otherwise: what a CPU trains in hours.
@@ -33,6 +29,7 @@ const PAMR_SIDES: [usize; 2] = [81, 321];
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
+    let networks = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
         false => args.presets.iter().map(String::as_str).collect(),
@@ -40,15 +37,17 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     // A name that is wrong is said before minutes are spent on those that are right.
     let presets: Vec<(&str, Settings)> =
         names.into_iter().map(|name| Ok((name, Settings::preset(name)?))).collect::<Result<_>>()?;
+    let sides: &[usize] = if args.measures(Work::Pamr) { &PAMR_SIDES } else { &[] };
     // Of each number there is one run that is not counted.
-    let total = (2 * presets.len() + PAMR_SIDES.len()) * (args.runs + 1);
+    let total = (networks * presets.len() + sides.len()) * (args.runs + 1);
     let progress = console.progress("bench", total as u64);
     let networks: Vec<Network> = presets
         .iter()
+        .filter(|_| networks > 0)
         .map(|(name, settings)| Network::measure(name, settings, args, &progress))
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =
-        PAMR_SIDES.iter().map(|&side| Refinement::measure(side, args, &progress)).collect::<Result<_>>()?;
+        sides.iter().map(|&side| Refinement::measure(side, args, &progress)).collect::<Result<_>>()?;
     drop(progress);
     let threads = rayon::current_num_threads();
     if args.json {
@@ -75,10 +74,10 @@ fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -
             network.preset.clone(),
             network.size.to_string(),
             network.batch.to_string(),
-            milliseconds(network.training_ms),
-            rate(network.training_images_per_second),
-            milliseconds(network.view_ms),
-            rate(network.views_per_second),
+            optional(milliseconds, network.training_ms),
+            optional(rate, network.training_images_per_second),
+            optional(milliseconds, network.view_ms),
+            optional(rate, network.views_per_second),
         ]);
     }
     let name = format!("PAMR, {} iterations", Pamr::default().iterations);
@@ -87,7 +86,14 @@ fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -
         let side = refinement.side;
         pamr.row([format!("{side}x{side}"), refinement.classes.to_string(), milliseconds(refinement.ms)]);
     }
-    format!("{}\n\n{}\n", speeds.text(console.paint()), pamr.text(console.paint()))
+    let tables = [(networks.is_empty(), speeds), (refinements.is_empty(), pamr)];
+    let measured = tables.iter().filter(|(empty, _)| !empty);
+    measured.map(|(_, table)| format!("{}\n", table.text(console.paint()))).collect::<Vec<_>>().join("\n")
+}
+
+/// A number, or a dash where it was not measured.
+fn optional(print: fn(f64) -> String, value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), print)
 }
 
 fn milliseconds(value: f64) -> String {
@@ -104,49 +110,34 @@ struct Network {
     preset: String,
     size: usize,
     batch: usize,
-    training_ms: f64,
-    training_images_per_second: f64,
-    view_ms: f64,
-    views_per_second: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_images_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views_per_second: Option<f64>,
 }
 
 impl Network {
     fn measure(name: &str, settings: &Settings, args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
-        let kind = ModelKind::SingleStage;
-        let config = settings.network_for(kind, numbered_classes(args.classes));
-        let model = Model::new(config, 1, DType::F32, &Device::Cpu)?;
-        let recipe = settings.recipe_for(kind);
-        let size = args.size.unwrap_or(model.config.crop);
-        let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), &Device::Cpu);
-
-        // The whole step, as in training: both losses, pseudo labels and PAMR, gradients, the optimiser.
-        let images = photos(args.batch)?;
-        // Every other class is there.
-        let present = (0..args.batch * args.classes).map(|index| (index % 2) as f32).collect();
-        let labels = Tensor::from_vec(present, (args.batch, args.classes, 1, 1), &Device::Cpu)?;
-        let batch = Batch { images, labels };
-        let mut optimiser = Sgd::new(&model.params.borrow(), &recipe);
+        let amount = Amount { batch: args.batch, size: args.size, classes: args.classes };
+        let mut work = Workload::new(settings, amount)?;
+        let size = work.size()?;
         progress.message(format!("{name} training"));
-        let training_ms = median(args.runs, progress, || {
-            let losses = losses(&model, &batch, &recipe, true, 0)?;
-            // At rate 0 the values stay finite, whatever the preset's rate does to random photos.
-            optimiser.step(&losses.total.backward()?, 0.0)?;
-            Ok(())
-        })?;
-        let view = photos(1)?;
+        let training = || work.train();
+        let training_ms = args.measures(Work::Training).then(|| median(args.runs, progress, training)).transpose()?;
         progress.message(format!("{name} prediction"));
-        let view_ms = median(args.runs, progress, || {
-            model.forward(&view, &Pass::evaluation())?;
-            Ok(())
-        })?;
+        let view_ms = args.measures(Work::View).then(|| median(args.runs, progress, || work.look())).transpose()?;
         Ok(Self {
             preset: name.to_owned(),
             size,
             batch: args.batch,
             training_ms,
-            training_images_per_second: args.batch as f64 * 1e3 / training_ms,
+            training_images_per_second: training_ms.map(|ms| args.batch as f64 * 1e3 / ms),
             view_ms,
-            views_per_second: 1e3 / view_ms,
+            views_per_second: view_ms.map(|ms| 1e3 / ms),
         })
     }
 }
