@@ -29,7 +29,7 @@ const PAMR_SIDES: [usize; 2] = [81, 321];
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
-    let networks = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
+    let works = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
         false => args.presets.iter().map(String::as_str).collect(),
@@ -39,11 +39,11 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
         names.into_iter().map(|name| Ok((name, Settings::preset(name)?))).collect::<Result<_>>()?;
     let sides: &[usize] = if args.measures(Work::Pamr) { &PAMR_SIDES } else { &[] };
     // Of each number there is one run that is not counted.
-    let total = (networks * presets.len() + sides.len()) * (args.runs + 1);
+    let total = (works * presets.len() + sides.len()) * (args.runs + 1);
     let progress = console.progress("bench", total as u64);
     let networks: Vec<Network> = presets
         .iter()
-        .filter(|_| networks > 0)
+        .filter(|_| works > 0)
         .map(|(name, settings)| Network::measure(name, settings, args, &progress))
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =

@@ -44,7 +44,8 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
     }
     drop(progress);
     finish(failures, photos.len())?;
-    console.note(format!("{} photos segmented into {}", photos.len(), args.out.display()));
+    let plural = if photos.len() == 1 { "" } else { "s" };
+    console.note(format!("{} photo{plural} segmented into {}", photos.len(), args.out.display()));
     Ok(())
 }
 
