@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
+pub mod convolution;
+
 use candle_core::{Device, Result, Tensor, Var};
 
 /// Numbers that look random and are the same on every run (splitmix64), in [-1, 1).

@@ -9,6 +9,7 @@ use super::{
     finish::Finish,
     frame::{Frame, Pass, Reach, Wish},
     gather::Gather,
+    winograd::{self, Plan},
 };
 
 /// How a convolution's kernel moves over the map; the same along rows and columns.
@@ -117,6 +118,22 @@ impl Convolution {
         Frame::new(self.to, 1, wishes)
     }
 
+    /// The plan of [`winograd`] if that is faster: outputs from inputs, or gradients of inputs from those of outputs.
+    fn winograd(&self, turned: bool) -> Option<Plan> {
+        if self.kernel != (3, 3) || self.p.stride != 1 {
+            return None;
+        }
+        let (mut channels, mut maps, mut padding) = ((self.inputs, self.outputs), [self.from, self.to], self.p.padding);
+        if turned {
+            channels = (self.outputs, self.inputs);
+            maps = [self.to, self.from];
+            padding = (2 * self.p.dilation).checked_sub(self.p.padding)?;
+        }
+        // The taps that see the map at all are those that the plain sum takes.
+        let taps = self.forward_plan().1.first().map_or(0, |pass| pass.taps.len());
+        Plan::new([self.images, channels.0, channels.1], maps, padding, self.p.dilation, taps * maps[1].0 * maps[1].1)
+    }
+
     /// The output, with the weights of each output times its scale.
     pub(super) fn forward<T: Lanes + Pooled>(
         &self,
@@ -125,9 +142,15 @@ impl Convolution {
         scale: Option<&[T]>,
         finish: Finish<'_, T>,
     ) -> Vec<T> {
+        let taps = self.taps();
+        let weight = |output: usize, input: usize, tap: usize| {
+            weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
+        };
+        if let Some(plan) = &self.winograd(false) {
+            return winograd::Forward { plan, inputs: x, weight, finish }.run();
+        }
         let (frame, passes) = self.forward_plan();
         let framed = (!frame.is_direct()).then(|| frame.fill(x, self.images * self.inputs));
-        let taps = self.taps();
         Gather {
             frame: &frame,
             passes: &passes,
@@ -136,9 +159,7 @@ impl Convolution {
             channels: self.inputs,
             outputs: self.outputs,
             map: self.to,
-            weight: |output, input, tap| {
-                weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
-            },
+            weight,
             finish,
         }
         .run()
@@ -146,9 +167,16 @@ impl Convolution {
 
     /// The gradient of the input, with the weights of each output times its scale.
     pub(super) fn input_gradient<T: Lanes + Pooled>(&self, weight: &[T], scale: Option<&[T]>, dy: &[T]) -> Vec<T> {
+        let taps = self.taps();
+        let weight = |input: usize, output: usize, tap: usize| {
+            weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
+        };
+        if let Some(plan) = &self.winograd(true) {
+            let turned = |input: usize, output: usize, tap: usize| weight(input, output, taps - 1 - tap);
+            return winograd::Forward { plan, inputs: dy, weight: turned, finish: Finish::default() }.run();
+        }
         let (frame, passes) = self.backward_plan();
         let framed = (!frame.is_direct()).then(|| frame.fill(dy, self.images * self.outputs));
-        let taps = self.taps();
         Gather {
             frame: &frame,
             passes: &passes,
@@ -157,9 +185,7 @@ impl Convolution {
             channels: self.outputs,
             outputs: self.inputs,
             map: self.from,
-            weight: |input, output, tap| {
-                weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
-            },
+            weight,
             finish: Finish::default(),
         }
         .run()
@@ -167,6 +193,9 @@ impl Convolution {
 
     /// The gradient of the weights; a scale is not among its factors.
     pub(super) fn weight_gradient<T: Lanes + Pooled>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        if let Some(plan) = &self.winograd(false) {
+            return winograd::Weight { plan, inputs: x, gradients: dy }.run();
+        }
         let (frame, passes) = self.forward_plan();
         let framed = (!frame.is_direct()).then(|| frame.fill(x, self.images * self.inputs));
         Correlate {

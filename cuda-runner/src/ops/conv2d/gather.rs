@@ -13,6 +13,7 @@ use super::{
     },
     finish::Finish,
     frame::{Frame, Pass, Tap},
+    product::{tile, with_tile},
 };
 
 /// Output pixels a tile of rows aims at: with its outputs it stays in the second-level cache.
@@ -48,9 +49,7 @@ impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> WithSimd for Gat
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
-        // Accumulators, a row of inputs and the weight in use must leave a register free: a compiler short of one keeps
-        // a sum in memory, and every step then waits for the last one's store.
-        if S::REGISTER_COUNT >= 32 { self.tiled::<S, 8, 3>(simd) } else { self.tiled::<S, 6, 2>(simd) }
+        with_tile!(S, R, V => self.tiled::<S, R, V>(simd))
     }
 }
 
@@ -196,11 +195,15 @@ impl<T: Lanes + Pooled, W, const R: usize, const V: usize> Task<'_, T, W, R, V> 
                 unsafe {
                     match (vectors, whole) {
                         (3, true) if V >= 3 => {
-                            tile::<T, S, R, 3>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh)
+                            tile::<T, S, R, 3>(simd, a, offsets, b, lanes, lanes, sums.as_mut_ptr(), width, fresh)
                         }
-                        (2, true) => tile::<T, S, R, 2>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh),
-                        (_, true) => tile::<T, S, R, 1>(simd, a, offsets, b, lanes, sums.as_mut_ptr(), width, fresh),
-                        _ => tile::<T, S, R, 1>(simd, a, offsets, b, valid, sums.as_mut_ptr(), width, fresh),
+                        (2, true) => {
+                            tile::<T, S, R, 2>(simd, a, offsets, b, lanes, lanes, sums.as_mut_ptr(), width, fresh)
+                        }
+                        (_, true) => {
+                            tile::<T, S, R, 1>(simd, a, offsets, b, lanes, lanes, sums.as_mut_ptr(), width, fresh)
+                        }
+                        _ => tile::<T, S, R, 1>(simd, a, offsets, b, lanes, valid, sums.as_mut_ptr(), width, fresh),
                     }
                 }
             }
@@ -241,59 +244,6 @@ impl<T: Lanes + Pooled, W, const R: usize, const V: usize> Task<'_, T, W, R, V> 
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// Sums of `R` outputs over `V` vectors of pixels: `sums[r][v] (+)= sum over k of a[k][r] * b[offsets[k] + v]`.
-///
-/// # Safety
-/// `a` must hold `R` elements for each offset; `V` whole vectors (or, if `valid` is less than a vector and `V` is 1,
-/// `valid` elements) must be readable at `b` plus every offset; `sums` must hold `R` rows, `width` apart, of `V`
-/// vectors.
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "an inner loop: everything in registers")]
-unsafe fn tile<T: Lanes, S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    a: *const T,
-    offsets: &[usize],
-    b: *const T,
-    valid: usize,
-    sums: *mut T,
-    width: usize,
-    fresh: bool,
-) {
-    let lanes = T::lanes::<S>();
-    let mut totals = [[T::splat(simd, T::zero()); V]; R];
-    let mut a = a;
-    for &offset in offsets {
-        // SAFETY: the caller's promise on `b` and `a`.
-        unsafe {
-            let b = b.add(offset);
-            let mut inputs = [T::splat(simd, T::zero()); V];
-            for (v, input) in inputs.iter_mut().enumerate() {
-                *input = match valid == lanes {
-                    true => T::load::<S>(b.add(v * lanes)),
-                    false => T::load_some(simd, std::slice::from_raw_parts(b, valid)),
-                };
-            }
-            for (r, totals) in totals.iter_mut().enumerate() {
-                let weight = T::splat(simd, *a.add(r));
-                for (total, &input) in totals.iter_mut().zip(&inputs) {
-                    *total = T::mul_add(simd, weight, input, *total);
-                }
-            }
-            a = a.add(R);
-        }
-    }
-    for (r, totals) in totals.iter().enumerate() {
-        for (v, &total) in totals.iter().enumerate() {
-            // SAFETY: the caller's promise on `sums`.
-            unsafe {
-                let sum = sums.add(r * width + v * lanes);
-                let total = if fresh { total } else { T::plus(simd, T::load::<S>(sum), total) };
-                T::store::<S>(sum, total);
             }
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! No map is unrolled into columns: `frame` copies it once between zeros, `gather` sums shifted copies of the frame
 //! (the output, and the input gradient), `correlate` multiplies them with output gradients (the weight gradient).
+//! Kernels of 3x3 with stride 1 and enough channels take a third of the products instead: `winograd`. `convolution`
+//! chooses.
 
 mod affine;
 mod affine_gradient;
@@ -10,6 +12,8 @@ mod correlate;
 mod finish;
 mod frame;
 mod gather;
+mod product;
+mod winograd;
 
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
