@@ -22,27 +22,31 @@ fn every_network_and_refinement_has_its_times() {
         assert!((number("training_images_per_second") * step - 3e3).abs() < 1e-6, "{network}");
         assert!((number("views_per_second") * view - 1e3).abs() < 1e-6, "{network}");
     }
-    let [small, large] = &done["pamr"].as_array().unwrap()[..] else { panic!("{done}") };
-    assert_eq!(
-        (small["side"].as_u64(), large["side"].as_u64(), large["classes"].as_u64()),
-        (Some(81), Some(321), Some(3))
-    );
-    assert!([small, large].iter().all(|refinement| refinement["ms"].as_f64().unwrap() > 0.0), "{done}");
+    let [refinement] = &done["pamr"].as_array().unwrap()[..] else { panic!("{done}") };
+    assert_eq!((refinement["side"].as_u64(), refinement["classes"].as_u64()), (Some(32), Some(3)));
+    assert!(refinement["ms"].as_f64().unwrap() > 0.0, "{done}");
 }
 
 #[test]
 fn only_what_is_asked_for_is_measured() {
-    let flags = ["--size", "32", "--classes", "2", "--runs", "1", "--json", "--quiet"];
+    let flags = ["--classes", "2", "--runs", "1", "--json", "--quiet"];
     let measured = |only: &[&str]| -> Value {
-        serde_json::from_str(&wseg(["bench", "small"].iter().chain(only).chain(&flags)).good()).unwrap()
+        serde_json::from_str(&wseg(["bench"].iter().chain(only).chain(&flags)).good()).unwrap()
     };
-    let view = measured(&["--only", "view"]);
+    let view = measured(&["small", "--size", "32", "--only", "view"]);
     assert!(view["networks"][0]["view_ms"].as_f64().unwrap() > 0.0, "{view}");
     assert_eq!((view["networks"][0].get("training_ms"), view["pamr"].as_array().unwrap().len()), (None, 0));
-    let both = measured(&["--only", "pamr", "--only", "training"]);
-    assert_eq!((both["networks"][0].get("view_ms"), both["pamr"].as_array().unwrap().len()), (None, 2));
-    let refinement = measured(&["--only", "pamr"]);
-    assert_eq!(refinement["networks"].as_array().unwrap().len(), 0);
+    let both = measured(&["small", "--size", "32", "--only", "pamr", "--only", "training"]);
+    assert_eq!((both["networks"][0].get("view_ms"), both["pamr"].as_array().unwrap().len()), (None, 1));
+    let refinements = measured(&["--only", "pamr"]);
+    assert_eq!(refinements["networks"].as_array().unwrap().len(), 0);
+    let sides: Vec<_> = refinements["pamr"].as_array().unwrap().iter().map(|pamr| pamr["side"].as_u64()).collect();
+    assert_eq!(sides, [Some(81), Some(321)]);
+}
+
+#[test]
+fn a_preset_that_nothing_is_measured_of_is_refused() {
+    wseg(["bench", "small", "--only", "pamr"]).refused(&["small", "--only"]);
 }
 
 #[test]

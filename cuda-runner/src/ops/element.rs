@@ -23,6 +23,9 @@ pub(crate) trait Element: WithDType {
 
     /// Absolute value.
     fn magnitude(self) -> Self;
+
+    /// The elements of storage of this type.
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
 }
 
 impl Element for f64 {
@@ -54,6 +57,13 @@ impl Element for f64 {
     #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
+    }
+
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+        match storage {
+            CpuStorage::F64(elements) => Some(elements),
+            _ => None,
+        }
     }
 }
 
@@ -113,6 +123,13 @@ impl Element for f32 {
     #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
+    }
+
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+        match storage {
+            CpuStorage::F32(elements) => Some(elements),
+            _ => None,
+        }
     }
 }
 

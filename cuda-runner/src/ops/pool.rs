@@ -3,7 +3,10 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
-use super::element::{Element, elements, on_host, with_element};
+use super::{
+    element::{Element, elements, on_host, with_element},
+    lanes::vectorised,
+};
 
 /// Largest element of each window; outside the map there is nothing to be larger. The gradient goes to the first
 /// maximum of a window in row-major order.
@@ -55,6 +58,39 @@ pub fn global_max_pool(x: &Tensor) -> Result<Tensor> {
         bail!("global_max_pool of an empty map");
     }
     x.contiguous()?.apply_op1(MaxPool { kernel: (h, w), stride: 1, padding: 0, partial: false })
+}
+
+/// A NaN wins, so that it is not hidden.
+#[inline(always)]
+fn larger<T: Element>(a: T, b: T) -> T {
+    if b > a || b.partial_cmp(&b).is_none() { b } else { a }
+}
+
+vectorised! {
+    /// The maximum of each window of a map: over its rows first, for all columns at once.
+    ['a, T: Element] ['a, T]
+    fn maxima(pool: &'a MaxPool, x: &'a [T], size: (usize, usize), y: &'a mut [T]) -> () {
+        let (h, w) = size;
+        let (_, columns) = pool.output(h, w);
+        let mut highest = vec![T::zero(); w];
+        for (oy, y) in y.chunks_exact_mut(columns).enumerate() {
+            let mut rows = window(oy, pool.kernel.0, pool.stride, pool.padding, h).map(|iy| &x[iy * w..][..w]);
+            highest.copy_from_slice(rows.next().unwrap_or(&x[..w]));
+            for row in rows {
+                for (highest, &x) in highest.iter_mut().zip(row) {
+                    *highest = larger(*highest, x);
+                }
+            }
+            for (ox, y) in y.iter_mut().enumerate() {
+                let columns = window(ox, pool.kernel.1, pool.stride, pool.padding, w);
+                let mut largest = highest[columns.start];
+                for &value in &highest[columns] {
+                    largest = larger(largest, value);
+                }
+                *y = largest;
+            }
+        }
+    }
 }
 
 struct MaxPool {
@@ -131,9 +167,8 @@ impl CustomOp1 for MaxPool {
         with_element!(storage.dtype(), self.name(), T => {
             let x = elements::<T>(self.name(), storage, layout)?;
             let mut y = vec![0.0 as T; n * c * rows * columns];
-            y.par_chunks_mut(rows * columns).zip(x.par_chunks(h * w)).for_each(|(y, x)| {
-                self.for_each_maximum(x, (h, w), |out, index| y[out] = x[index]);
-            });
+            let planes = y.par_chunks_mut(rows * columns).zip(x.par_chunks(h * w));
+            planes.for_each(|(y, x)| maxima(self, x, (h, w), y));
             Ok((T::to_cpu_storage_owned(y), Shape::from((n, c, rows, columns))))
         })
     }

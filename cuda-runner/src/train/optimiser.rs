@@ -6,6 +6,7 @@ use super::Recipe;
 use crate::{
     Result,
     nn::{Entry, Kind, Origin, Params},
+    ops::{SgdStep, sgd_step},
 };
 
 /// How a group of parameters is moved.
@@ -80,17 +81,12 @@ impl Sgd {
     pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(slot.var.as_tensor()) else { continue };
-            // Detached throughout: otherwise every step would hang its graph on the last one's.
-            let (gradient, value) = (gradient.detach(), slot.var.as_detached_tensor());
-            let gradient = match slot.group.decay == 0.0 {
-                true => gradient,
-                false => gradient.add(&value.affine(slot.group.decay, 0.0)?)?,
+            let velocity = match slot.velocity.take() {
+                Some(velocity) => velocity,
+                None => slot.var.as_detached_tensor().zeros_like()?,
             };
-            let velocity = match &slot.velocity {
-                Some(velocity) => velocity.affine(self.momentum, 0.0)?.add(&gradient)?,
-                None => gradient,
-            };
-            slot.var.set(&value.sub(&velocity.affine(rate * slot.group.multiplier, 0.0)?)?)?;
+            let (Group { multiplier, decay }, momentum) = (slot.group, self.momentum);
+            sgd_step(&slot.var, &velocity, gradient, SgdStep { momentum, decay, rate: rate * multiplier })?;
             slot.velocity = Some(velocity);
         }
         Ok(())

@@ -28,7 +28,8 @@ pub struct BenchArgs {
     /// Photos in a training step.
     #[arg(long, value_name = "N", default_value = "2", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub batch: usize,
-    /// Width and height of the photos, in pixels [default: each preset's training crop].
+    /// Width and height of the photos, and of the maps that PAMR refines, in pixels [default: each preset's training crop;
+    /// 81 and 321 for PAMR].
     #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(16..=4096))]
     pub size: Option<usize>,
     /// Classes, without the background.

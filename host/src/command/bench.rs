@@ -9,7 +9,7 @@ use wseg_core::pamr::Pamr;
 use wseg_cuda_runner::ops;
 
 use crate::{
-    Result,
+    Error, Result,
     args::{BenchArgs, Work},
     console::{Console, Progress},
     report::table::Table,
@@ -37,7 +37,14 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     // A name that is wrong is said before minutes are spent on those that are right.
     let presets: Vec<(&str, Settings)> =
         names.into_iter().map(|name| Ok((name, Settings::preset(name)?))).collect::<Result<_>>()?;
-    let sides: &[usize] = if args.measures(Work::Pamr) { &PAMR_SIDES } else { &[] };
+    if works == 0 && !args.presets.is_empty() {
+        return Err(Error::Input(format!("`{}`: what --only asks for has no preset", args.presets.join(" "))));
+    }
+    let sides = match args.size {
+        _ if !args.measures(Work::Pamr) => Vec::new(),
+        Some(side) => vec![side],
+        None => PAMR_SIDES.to_vec(),
+    };
     // Of each number there is one run that is not counted.
     let total = (works * presets.len() + sides.len()) * (args.runs + 1);
     let progress = console.progress("bench", total as u64);

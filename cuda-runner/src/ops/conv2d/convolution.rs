@@ -7,7 +7,7 @@ use super::{
     super::{lanes::Lanes, scratch::Pooled},
     correlate::Correlate,
     finish::Finish,
-    frame::{Frame, Pass, Reach, Wish},
+    frame::{Frame, Pass, Reach, Wish, banded},
     gather::Gather,
     winograd::{self, Plan},
 };
@@ -90,9 +90,19 @@ impl Convolution {
         })
     }
 
+    /// The outputs over the input: one grid.
+    fn wish(&self) -> Wish {
+        (self.to, (0, 0), 1, self.reaches().collect())
+    }
+
     /// The forward pass over the framed input.
     fn forward_plan(&self) -> (Frame, Vec<Pass>) {
-        Frame::new(self.from, self.p.stride, vec![(self.to, (0, 0), 1, self.reaches().collect())])
+        Frame::new(self.from, self.p.stride, banded(self.from, self.p.stride, vec![self.wish()]))
+    }
+
+    /// The weight gradient over the framed input: one pass.
+    fn weight_plan(&self) -> (Frame, Vec<Pass>) {
+        Frame::new(self.from, self.p.stride, vec![self.wish()])
     }
 
     /// The input gradient over the framed output gradient: input pixel `stride * i + phase` took part in output
@@ -115,7 +125,7 @@ impl Convolution {
                 .collect();
             wishes.push((size, (y, x), stride, reaches));
         }
-        Frame::new(self.to, 1, wishes)
+        Frame::new(self.to, 1, banded(self.to, 1, wishes))
     }
 
     /// The plan of [`winograd`] if that is faster: outputs from inputs, or gradients of inputs from those of outputs.
@@ -129,9 +139,10 @@ impl Convolution {
             maps = [self.to, self.from];
             padding = (2 * self.p.dilation).checked_sub(self.p.padding)?;
         }
-        // The taps that see the map at all are those that the plain sum takes.
-        let taps = self.forward_plan().1.first().map_or(0, |pass| pass.taps.len());
-        Plan::new([self.images, channels.0, channels.1], maps, padding, self.p.dilation, taps * maps[1].0 * maps[1].1)
+        // The plain sum leaves out taps that do not see the map.
+        let (_, passes) = if turned { self.backward_plan() } else { self.forward_plan() };
+        let products = passes.iter().map(|pass| pass.taps.len() * pass.size.0 * pass.size.1).sum();
+        Plan::new([self.images, channels.0, channels.1], maps, padding, self.p.dilation, products)
     }
 
     /// The output, with the weights of each output times its scale.
@@ -196,7 +207,7 @@ impl Convolution {
         if let Some(plan) = &self.winograd(false) {
             return winograd::Weight { plan, inputs: x, gradients: dy }.run();
         }
-        let (frame, passes) = self.forward_plan();
+        let (frame, passes) = self.weight_plan();
         let framed = (!frame.is_direct()).then(|| frame.fill(x, self.images * self.inputs));
         Correlate {
             frame: &frame,

@@ -73,6 +73,37 @@ fn touches(offset: isize, stride: usize, outputs: usize, extent: usize) -> bool 
 /// A grid of outputs and the taps it wants: size, origin, step.
 pub(super) type Wish = ((usize, usize), (usize, usize), usize, Vec<Reach>);
 
+/// Splits grids of outputs into bands of rows that the same taps see, if that saves a good part of the products: a
+/// dilation as wide as the map puts most taps outside it for most rows.
+pub(super) fn banded(source: (usize, usize), stride: usize, wishes: Vec<Wish>) -> Vec<Wish> {
+    wishes.into_iter().flat_map(|wish| bands(source.0, stride, wish)).collect()
+}
+
+fn bands(extent: usize, stride: usize, (size, origin, step, reaches): Wish) -> Vec<Wish> {
+    // The rows for which a tap sees the map.
+    let seen = |reach: &Reach| {
+        let first = reach.dy.min(0).unsigned_abs().div_ceil(stride).min(size.0);
+        let end = extent.saturating_add_signed(-reach.dy).div_ceil(stride).clamp(first, size.0);
+        first..end
+    };
+    let rows: usize = reaches.iter().map(|reach| seen(reach).len()).sum();
+    // Bands of few rows fill vectors badly: a fifth must be saved to be worth it.
+    if 5 * rows > 4 * size.0 * reaches.len() {
+        return vec![(size, origin, step, reaches)];
+    }
+    let mut cuts: Vec<usize> = reaches.iter().map(seen).flat_map(|rows| [rows.start, rows.end]).collect();
+    cuts.extend([0, size.0]);
+    cuts.sort_unstable();
+    cuts.dedup();
+    let band = |cut: &[usize]| {
+        let (top, end) = (cut[0], cut[1]);
+        let down = |reach: &Reach| Reach { dy: reach.dy + (top * stride) as isize, ..*reach };
+        let reaches = reaches.iter().filter(|reach| seen(reach).contains(&top)).map(down).collect();
+        ((end - top, size.1), (origin.0 + top * step, origin.1), step, reaches)
+    };
+    cuts.windows(2).map(band).collect()
+}
+
 impl Frame {
     /// The frame in which all of `wishes` can be read, and the passes. Outputs are `stride` source pixels apart.
     pub(super) fn new(source: (usize, usize), stride: usize, wishes: Vec<Wish>) -> (Self, Vec<Pass>) {

@@ -86,39 +86,35 @@ impl<T: Lanes + Pooled, W: Fn(usize, usize, usize) -> T + Sync> Gather<'_, T, W>
 
     /// Outputs to a task: all of them unless there are too few images to share out.
     fn output_block(&self, panel: usize) -> usize {
-        const TASKS: usize = 16;
+        const TASKS: usize = 4;
         const LARGEST: usize = 128;
-        let wanted = TASKS.div_ceil(self.images.max(1));
+        let wanted = (TASKS * rayon::current_num_threads()).div_ceil(self.images.max(1));
         self.outputs.div_ceil(wanted).next_multiple_of(2 * panel).min(LARGEST / panel * panel)
     }
 
     fn pack<const R: usize>(&self, pass: &Pass) -> Packed<T> {
         let taps = pass.taps.len();
+        if taps == 0 {
+            return Packed { weights: Scratch::new(0), block: 1, offsets: Vec::new(), taps };
+        }
         let block = (LINES / (4 * pass.lines().max(1))).clamp(1, self.channels.max(1));
         let channel = self.frame.channel();
         let reads = |c: usize| pass.taps.iter().map(move |tap: &Tap| c * channel + tap.offset);
         let offsets = (0..block).flat_map(reads).collect();
         let panels = self.outputs.div_ceil(R);
         let mut weights = Scratch::new(panels * R * self.channels * taps);
-        let mut rest = &mut weights[..];
-        for first in (0..self.channels).step_by(block) {
-            let channels = first..(first + block).min(self.channels);
-            for panel in 0..panels {
-                for c in channels.clone() {
-                    for tap in &pass.taps {
-                        let (group, after) = rest.split_at_mut(R);
-                        for (lane, weight) in group.iter_mut().enumerate() {
-                            let output = panel * R + lane;
-                            *weight = match output < self.outputs {
-                                true => (self.weight)(output, c, tap.weight),
-                                false => T::zero(),
-                            };
-                        }
-                        rest = after;
+        weights.par_chunks_mut(panels * R * block * taps).enumerate().for_each(|(index, weights)| {
+            let channels = index * block..((index + 1) * block).min(self.channels);
+            for (panel, weights) in weights.chunks_exact_mut(R * channels.len() * taps).enumerate() {
+                let taps = channels.clone().flat_map(|c| pass.taps.iter().map(move |tap| (c, tap.weight)));
+                for (group, (c, tap)) in weights.chunks_exact_mut(R).zip(taps) {
+                    for (lane, weight) in group.iter_mut().enumerate() {
+                        let output = panel * R + lane;
+                        *weight = if output < self.outputs { (self.weight)(output, c, tap) } else { T::zero() };
                     }
                 }
             }
-        }
+        });
         Packed { weights, block, offsets, taps }
     }
 }
