@@ -2,10 +2,13 @@
 
 use std::hint::black_box;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
-use wseg_core::{Corners, pamr::Pamr, pseudo::Cutoff};
-use wseg_cuda_runner::ops::{self, Conv2d};
+use wseg_core::{Corners, Kernels, Tensor as _, pamr::Pamr, pooling::Pooling, pseudo::Cutoff};
+use wseg_cuda_runner::{
+    dense::Dense,
+    ops::{self, Conv2d, SgdStep},
+};
 
 fn normal(shape: impl Into<candle_core::Shape>) -> Tensor {
     Tensor::randn(0f32, 1f32, shape, &Device::Cpu).expect("memory for a tensor")
@@ -21,7 +24,8 @@ fn differentiate(y: Result<Tensor>) {
 }
 
 fn conv2d(c: &mut Criterion) {
-    // Batch, channels in and out, kernel, stride, dilation, extent: the small preset, then ResNet-50.
+    // Batch, channels in and out, kernel, stride, dilation, extent: the small preset, then ResNet-50, its
+    // decoder and pyramid, and the widest of WideResNet-38.
     for (n, from, to, kernel, stride, dilation, extent) in [
         (16, 3, 16, 3, 2, 1, 96),
         (16, 16, 16, 3, 1, 1, 48),
@@ -36,6 +40,9 @@ fn conv2d(c: &mut Criterion) {
         (4, 1024, 256, 1, 1, 1, 41),
         (4, 256, 512, 1, 2, 1, 80),
         (4, 3, 64, 7, 2, 1, 321),
+        (2, 304, 256, 3, 1, 1, 81),
+        (2, 2048, 256, 3, 1, 12, 21),
+        (1, 1024, 2048, 3, 1, 4, 41),
     ] {
         let p = Conv2d { stride, padding: dilation * (kernel - 1) / 2, dilation };
         let (x, weight) = (normal((n, from, extent, extent)), normal((to, from, kernel, kernel)));
@@ -46,6 +53,62 @@ fn conv2d(c: &mut Criterion) {
         let (x, weight) = (variable(&x), variable(&weight));
         group.bench_function(format!("{name} both"), |b| b.iter(|| differentiate(ops::conv2d(&x, &weight, None, p))));
     }
+}
+
+fn frozen_layer(c: &mut Criterion) {
+    let (x, residual) = (variable(&normal((2, 256, 41, 41))), normal((2, 256, 41, 41)));
+    let (weight, scale, shift) = (variable(&normal((256, 256, 3, 3))), normal(256), normal(256));
+    let p = Conv2d { padding: 1, ..Conv2d::default() };
+    let mut group = c.benchmark_group("conv2d_affine_onto");
+    group.sample_size(10);
+    group.bench_function("2x256->256 3x3 41x41 both", |b| {
+        b.iter(|| differentiate(ops::conv2d_affine_onto(&x, &weight, &scale, &shift, &residual, true, p)));
+    });
+}
+
+fn pool(c: &mut Criterion) {
+    let x = variable(&normal((2, 64, 161, 161)));
+    c.bench_function("max_pool2d 2x64 161x161 both", |b| b.iter(|| differentiate(ops::max_pool2d(&x, 3, 2, 1))));
+    let x = variable(&normal((2, 512, 81, 81)));
+    c.bench_function("global_max_pool 2x512 81x81 both", |b| b.iter(|| differentiate(ops::global_max_pool(&x))));
+}
+
+fn elementwise(c: &mut Criterion) {
+    let (x, y) = (variable(&normal((2, 256, 81, 81))), normal((2, 256, 1, 1)));
+    let name = |op: &str| format!("{op} 2x256 81x81 both");
+    c.bench_function(&name("relu"), |b| b.iter(|| differentiate(ops::relu(&x))));
+    c.bench_function(&name("binary mul by channel"), |b| {
+        b.iter(|| differentiate(ops::binary(ops::Binary::Mul, &x, &y)));
+    });
+    let mask = normal((2, 256, 81, 81));
+    c.bench_function(&name("dropout"), |b| b.iter(|| differentiate(ops::dropout(&x, &mask))));
+}
+
+fn head(c: &mut Criterion) {
+    let logits = variable(&normal((2, 21, 81, 81)));
+    c.bench_function("softmax 2x21 81x81 both", |b| b.iter(|| differentiate(ops::softmax(&logits))));
+    let labels = Dense::new(Tensor::ones((2, 20, 1, 1), DType::F32, &Device::Cpu).expect("labels")).expect("rank four");
+    c.bench_function("classification head 2x21 81x81 both", |b| {
+        b.iter(|| {
+            let scores = Dense::new(logits.as_tensor().clone()).expect("rank four");
+            let classified = scores.classify(&Pooling::default()).expect("a classification");
+            let loss = classified.scores.narrow_channels(1, 20).and_then(|scores| scores.soft_margin(&labels));
+            black_box(loss.expect("a loss").tensor().backward().expect("a backward pass"));
+        });
+    });
+    let masks = ops::softmax(&normal((2, 21, 321, 321))).expect("masks");
+    c.bench_function("pseudo_labels 2x21 321x321", |b| {
+        b.iter(|| black_box(ops::pseudo_labels(&masks, &Cutoff::default()).expect("pseudo labels")));
+    });
+}
+
+fn sgd(c: &mut Criterion) {
+    let (weight, gradient) = (variable(&normal((512, 512, 3, 3))), normal((512, 512, 3, 3)));
+    let velocity = normal((512, 512, 3, 3));
+    let step = SgdStep { momentum: 0.9, decay: 5e-4, rate: 1e-6 };
+    c.bench_function("sgd_step 512x512x3x3", |b| {
+        b.iter(|| ops::sgd_step(&weight, &velocity, &gradient, step).expect("a step"));
+    });
 }
 
 fn batch_norm(c: &mut Criterion) {
@@ -87,5 +150,5 @@ fn losses(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, conv2d, batch_norm, resize, pamr, losses);
+criterion_group!(benches, conv2d, frozen_layer, batch_norm, pool, elementwise, head, resize, pamr, losses, sgd);
 criterion_main!(benches);

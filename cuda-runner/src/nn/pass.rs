@@ -7,7 +7,7 @@ use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::record::{Description, LayerRun, Recording};
-use crate::Result;
+use crate::{Result, ops};
 
 /// Which parameters a pass ties to the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,6 @@ impl Pass {
         }
         let keep = (1.0 - rate).max(0.0);
         let mask = self.bernoulli(shape, keep, x.dtype(), x.device())?.affine(1.0 / keep.max(1e-9), 0.0)?;
-        Ok(x.broadcast_mul(&mask)?)
+        Ok(ops::dropout(x, &mask)?)
     }
 }
