@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`dense`] | [`Dense`](dense::Dense): core's `Tensor` and `Kernels` on a candle tensor, with autograd |
+//! | [`device`] | the CPU or a GPU, as asked for |
 //! | [`ops`] | differentiable operations candle lacks or does slowly, one file an operation |
 //! | [`nn`] | layers, one file a block; parameters and their names |
 //! | [`backbone`] | what looks at the photo first; a new one is one file and one line |
@@ -24,6 +25,7 @@
 
 pub mod backbone;
 pub mod dense;
+pub mod device;
 pub mod error;
 pub mod infer;
 pub mod model;
@@ -32,4 +34,5 @@ pub mod ops;
 pub mod train;
 pub mod weights;
 
+pub use device::DeviceChoice;
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use candle_core::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
 use wseg::{
     settings::Settings,
@@ -16,7 +17,7 @@ fn step(c: &mut Criterion) {
     for (preset, batch, size) in WORK {
         let settings = Settings::preset(preset).expect("a preset of this name");
         let amount = Amount { batch, size: Some(size), classes: 20 };
-        let mut work = Workload::new(&settings, amount).expect("memory for the network");
+        let mut work = Workload::new(&settings, amount, &Device::Cpu).expect("memory for the network");
         let mut group = c.benchmark_group(preset);
         group.sample_size(10);
         group.bench_function(format!("training {batch}x{size}x{size}"), |b| {

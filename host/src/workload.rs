@@ -35,20 +35,19 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Builds the network and the photos.
+    /// Builds the network and the photos on a device.
     ///
     /// # Errors
     /// The network does not take photos of this size, or memory runs out.
-    pub fn new(settings: &Settings, amount: Amount) -> Result<Self> {
+    pub fn new(settings: &Settings, amount: Amount, device: &Device) -> Result<Self> {
         let kind = ModelKind::SingleStage;
-        let model =
-            Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, &Device::Cpu)?;
+        let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?;
         let recipe = settings.recipe_for(kind);
         let size = amount.size.unwrap_or(model.config.crop);
-        let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), &Device::Cpu);
+        let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), device);
         // Every other class is there.
         let present = (0..amount.batch * amount.classes).map(|index| (index % 2) as f32).collect();
-        let labels = Tensor::from_vec(present, (amount.batch, amount.classes, 1, 1), &Device::Cpu)?;
+        let labels = Tensor::from_vec(present, (amount.batch, amount.classes, 1, 1), device)?;
         let optimiser = Sgd::new(&model.params.borrow(), &recipe);
         Ok(Self { batch: Batch { images: photos(amount.batch)?, labels }, view: photos(1)?, model, recipe, optimiser })
     }

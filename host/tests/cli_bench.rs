@@ -53,3 +53,8 @@ fn a_preset_that_nothing_is_measured_of_is_refused() {
 fn a_wrong_name_is_said_before_anything_is_measured() {
     wseg(["bench", "small", "resnet5"]).refused(&["resnet5", "resnet50"]);
 }
+
+#[test]
+fn a_device_that_cannot_be_had_is_refused() {
+    wseg(["bench", "small", "--device", "cuda:1"]).refused(&["cuda:1", "CUDA"]);
+}

@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 
+use wseg_cuda_runner::DeviceChoice;
+
 use super::{help, value::thread_count};
 
 /// What `wseg bench` can measure.
@@ -38,6 +40,9 @@ pub struct BenchArgs {
     /// Measurements of each number; the median is shown.
     #[arg(long, value_name = "N", default_value = "5", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub runs: usize,
+    /// Where to compute: auto, cpu or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

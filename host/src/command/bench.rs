@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, DeviceLocation, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
@@ -29,6 +29,7 @@ const PAMR_SIDES: [usize; 2] = [81, 321];
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
+    let device = args.device.open()?;
     let works = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
@@ -51,27 +52,36 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let networks: Vec<Network> = presets
         .iter()
         .filter(|_| works > 0)
-        .map(|(name, settings)| Network::measure(name, settings, args, &progress))
+        .map(|(name, settings)| Network::measure(name, settings, args, &device, &progress))
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =
-        sides.iter().map(|&side| Refinement::measure(side, args, &progress)).collect::<Result<_>>()?;
+        sides.iter().map(|&side| Refinement::measure(side, args, &device, &progress)).collect::<Result<_>>()?;
     drop(progress);
     let threads = rayon::current_num_threads();
     if args.json {
         console.print(json!({
-            "version": env!("CARGO_PKG_VERSION"), "device": "cpu", "threads": threads, "runs": args.runs,
+            "version": env!("CARGO_PKG_VERSION"), "device": name_of(&device), "threads": threads, "runs": args.runs,
             "networks": networks, "pamr": refinements,
         }));
         return Ok(());
     }
     console.print(tables(&networks, &refinements, console));
     console.print(format_args!(
-        "wseg {}, CPU, {threads} thread{}, medians of {}",
+        "wseg {}, {}, {threads} thread{}, medians of {}",
         env!("CARGO_PKG_VERSION"),
+        name_of(&device),
         if threads == 1 { "" } else { "s" },
         args.runs
     ));
     Ok(())
+}
+
+fn name_of(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
 }
 
 fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -> String {
@@ -128,9 +138,15 @@ struct Network {
 }
 
 impl Network {
-    fn measure(name: &str, settings: &Settings, args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
+    fn measure(
+        name: &str,
+        settings: &Settings,
+        args: &BenchArgs,
+        device: &Device,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
         let amount = Amount { batch: args.batch, size: args.size, classes: args.classes };
-        let mut work = Workload::new(settings, amount)?;
+        let mut work = Workload::new(settings, amount, device)?;
         let size = work.size()?;
         progress.message(format!("{name} training"));
         let training = || work.train();
@@ -159,10 +175,10 @@ struct Refinement {
 }
 
 impl Refinement {
-    fn measure(side: usize, args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
+    fn measure(side: usize, args: &BenchArgs, device: &Device, progress: &Progress<'_>) -> Result<Self> {
         let classes = args.classes + 1;
-        let image = Tensor::rand(0_f32, 1_f32, (1, 3, side, side), &Device::Cpu)?;
-        let scores = Tensor::randn(0_f32, 1_f32, (1, classes, side, side), &Device::Cpu)?;
+        let image = Tensor::rand(0_f32, 1_f32, (1, 3, side, side), device)?;
+        let scores = Tensor::randn(0_f32, 1_f32, (1, classes, side, side), device)?;
         let masks = ops::softmax(&scores)?;
         progress.message(format!("PAMR {side}x{side}"));
         let refine = || {
