@@ -24,13 +24,35 @@ pub enum Error {
     /// A value that makes no sense: an unknown preset, a batch of zero.
     #[error("{0}")]
     Config(String),
-    /// Training cannot go on, for instance because the loss is no longer finite.
+    /// A loss is NaN or infinite.
+    #[error(
+        "the loss is no longer finite at step {step} (classification {classification}, segmentation {}){}; \
+         a lower learning rate or a warm-up usually helps",
+        segmentation.map_or_else(|| "-".to_owned(), |loss| loss.to_string()),
+        photos_of(files)
+    )]
+    NotFinite {
+        /// Step since the start, from 1.
+        step: usize,
+        /// Classification loss.
+        classification: f64,
+        /// Segmentation loss, if it was on.
+        segmentation: Option<f64>,
+        /// The step's photos, where they are known.
+        files: Vec<String>,
+    },
+    /// Training cannot go on, for instance because a weight is no longer finite.
     #[error("{0}")]
     Training(String),
 }
 
 /// Result with the runner's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// ", with the photos ...", if there are any.
+fn photos_of(files: &[String]) -> String {
+    if files.is_empty() { String::new() } else { format!(", with the photos {}", files.join(", ")) }
+}
 
 impl Error {
     /// Whether the cause is what the user gave, and not the work itself.

@@ -134,17 +134,30 @@ pub enum ModelKind {
 #[command(after_help = help::TRAIN_EXAMPLES)]
 pub struct TrainArgs {
     /// Data set in VOC layout (see below).
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub data: PathBuf,
-    /// Network and recipe to start from: `wseg presets` lists them.
-    #[arg(long, value_name = "NAME", default_value = "small")]
-    pub preset: String,
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["config", "resume"])]
+    pub data: Option<PathBuf>,
+    /// Network and recipe to start from: `wseg presets` lists them [default: the --config file's, or small].
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Settings that change the preset, in TOML; the run.toml of an earlier run repeats it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
     /// Folder for checkpoints and logs; it must not hold anything yet.
-    #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath)]
-    pub out: PathBuf,
-    /// Which network is trained.
-    #[arg(long, value_name = "MODEL", value_enum, default_value_t)]
-    pub model: ModelKind,
+    #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath, required_unless_present = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in this folder from where it was saved last, as if it had never stopped.
+    #[arg(
+        long,
+        value_name = "RUN",
+        value_hint = ValueHint::DirPath,
+        conflicts_with_all = [
+            "preset", "config", "out", "model", "weights", "epochs", "batch", "crop", "lr", "seed", "set", "overwrite",
+        ]
+    )]
+    pub resume: Option<PathBuf>,
+    /// Which network is trained [default: single-stage].
+    #[arg(long, value_name = "MODEL", value_enum)]
+    pub model: Option<ModelKind>,
     /// Weights to start from: safetensors, a PyTorch file, or a checkpoint [default: random values].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
@@ -160,13 +173,13 @@ pub struct TrainArgs {
     /// Base learning rate [default: the preset's].
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
-    /// Seed: the same seed and number of threads give the same checkpoint, bit for bit.
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
+    /// Seed: the same seed and number of threads give the same checkpoint, bit for bit [default: the preset's, 1].
+    #[arg(long, value_name = "S", value_parser = RangedU64ValueParser::<u64>::new().range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
-    /// Change one value of the preset; may be given several times.
+    /// Change one value of the preset and --config; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<KeyValue>,
     /// Print the progress as JSON, one object a line.

@@ -11,6 +11,9 @@ pub enum Error {
     /// The input was fine, the work failed: a full disk, a check that does not hold. Exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// A signal asked for the end; the work can go on from what was saved. The exit code is the signal's.
+    #[error("{0}")]
+    Stopped(String, u8),
     /// The runner failed. Exit code 1.
     #[error(transparent)]
     Runner(#[from] wseg_cuda_runner::Error),
@@ -36,11 +39,12 @@ impl Error {
         Self::Failed(format!("{}: {problem}", path.display()))
     }
 
-    /// The process's exit code: 2 for bad input, 1 for failed work.
+    /// The process's exit code: 2 for bad input, 1 for failed work, a signal's where one asked for the end.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => 2,
+            Self::Stopped(_, code) => *code,
             Self::Runner(error) if error.is_input() => 2,
             Self::Failed(_) | Self::Runner(_) => 1,
         }

@@ -6,12 +6,52 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// How the names of temporary files begin and end.
+const PREFIX: &str = ".wseg-";
+const SUFFIX: &str = ".part";
+
 /// Writes `bytes` to `path`, creating its folders. A reader sees the old file or the new one, never a part.
 ///
 /// # Errors
 /// One sentence naming the file when a folder cannot be created or the file cannot be written.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic_with(path, |writer| writer.write_all(bytes))
+}
+
+/// [`write_atomic`], and the file is there after a power cut, too: its name is on the disk as well as its content.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic(path, bytes)?;
+    #[cfg(unix)]
+    {
+        let synced = fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+        match synced {
+            // Some file systems keep names without being asked, and refuse to be asked.
+            Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                return Err(Error::failed(path, format!("writing failed ({error})")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes the temporary files that killed processes have left in `folder`. Nobody may be writing there.
+///
+/// # Errors
+/// The folder cannot be read, or a file not removed.
+pub fn remove_parts(folder: &Path) -> Result<()> {
+    let failed = |error: io::Error| Error::failed(folder, error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if ours && entry.file_type().map_err(failed)?.is_file() {
+            fs::remove_file(entry.path()).map_err(|error| Error::failed(&entry.path(), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Streams a file into place: `fill` writes to a buffered temporary file in the same folder, which is flushed to the
@@ -28,7 +68,7 @@ pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::R
     }
     let folder = folder_of(path);
     create_folder(folder)?;
-    let mut temporary = new_file_mode(tempfile::Builder::new().prefix(".wseg-").suffix(".part"))
+    let mut temporary = new_file_mode(tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX))
         .tempfile_in(folder)
         .map_err(|error| Error::input(path, format!("cannot be written ({error}); check the folder's permissions")))?;
     let failed = |error: io::Error| Error::failed(path, format!("writing failed ({error})"));
@@ -103,6 +143,18 @@ mod tests {
         assert_eq!(error.exit_code(), 1);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept.txt");
+        write_durable(&path, b"whole").unwrap();
+        fs::write(folder.path().join(".wseg-Ab12.part"), "half").unwrap();
+        fs::create_dir(folder.path().join(".wseg-folder.part")).unwrap();
+        remove_parts(folder.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the file and the folder");
     }
 
     #[test]

@@ -4,10 +4,17 @@ use candle_core::{Tensor, Var};
 
 use crate::{Result, nn::Params};
 
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    var: Var,
+    average: Tensor,
+}
+
 /// Averaged copies of all parameters and statistics.
 #[derive(Debug)]
 pub struct WeightAverage {
-    slots: Vec<(Var, Tensor)>,
+    slots: Vec<Slot>,
     keep: f64,
     steps: usize,
 }
@@ -20,8 +27,9 @@ impl WeightAverage {
     pub fn new(params: &Params, keep: f64) -> Result<Self> {
         let mut slots = Vec::new();
         if keep > 0.0 {
-            for (_, entry) in params.iter() {
-                slots.push((entry.var.clone(), entry.var.as_detached_tensor().copy()?));
+            for (name, entry) in params.iter() {
+                let average = entry.var.as_detached_tensor().copy()?;
+                slots.push(Slot { name: name.to_owned(), var: entry.var.clone(), average });
             }
         }
         Ok(Self { slots, keep, steps: 0 })
@@ -34,7 +42,7 @@ impl WeightAverage {
     pub fn follow(&mut self) -> Result<()> {
         self.steps += 1;
         let keep = self.keep.min(self.steps as f64 / (self.steps as f64 + 10.0));
-        for (var, average) in &mut self.slots {
+        for Slot { var, average, .. } in &mut self.slots {
             let fresh = var.as_detached_tensor().affine(1.0 - keep, 0.0)?;
             *average = average.affine(keep, 0.0)?.add(&fresh)?;
         }
@@ -47,13 +55,13 @@ impl WeightAverage {
     /// Those of `work`; or if memory runs out.
     pub fn with_averaged<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let mut trained = Vec::with_capacity(self.slots.len());
-        for (var, average) in &self.slots {
+        for Slot { var, average, .. } in &self.slots {
             trained.push(var.as_detached_tensor().copy()?);
             var.set(average)?;
         }
         let done = work();
-        for ((var, _), trained) in self.slots.iter().zip(&trained) {
-            var.set(trained)?;
+        for (slot, trained) in self.slots.iter().zip(&trained) {
+            slot.var.set(trained)?;
         }
         done
     }
@@ -62,10 +70,30 @@ impl WeightAverage {
     ///
     /// # Errors
     /// If memory runs out.
-    pub fn keep(self) -> Result<()> {
-        for (var, average) in &self.slots {
-            var.set(average)?;
+    pub fn keep(&self) -> Result<()> {
+        for slot in &self.slots {
+            slot.var.set(&slot.average)?;
         }
         Ok(())
+    }
+
+    /// Steps that were followed.
+    pub(super) const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The averages, with the names of their parameters.
+    pub(super) fn averages(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.slots.iter().map(|slot| (slot.name.as_str(), &slot.average))
+    }
+
+    /// Goes on from an average of `steps` steps: what `average` has for the parameter of its name.
+    pub(super) fn set(&mut self, steps: usize, mut average: impl FnMut(&str) -> Option<Tensor>) {
+        self.steps = steps;
+        for slot in &mut self.slots {
+            if let Some(average) = average(&slot.name) {
+                slot.average = average;
+            }
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Checkpoints: a model's configuration and parameters in one safetensors file.
 
-use std::{collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
-use candle_core::{DType, Device};
-use safetensors::{SafeTensors, tensor::TensorView};
+use candle_core::{DType, Device, Tensor};
+use safetensors::{SafeTensors, View};
 
 use crate::{
     Error, Result,
@@ -18,25 +18,64 @@ const KEY: &str = "wseg";
 /// The checkpoint's bytes: parameters and statistics in float32, by name.
 ///
 /// # Errors
-/// If the device fails.
+/// [`Error::Training`] naming a parameter with a value that is not finite; else if the device fails.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
-    let mut tensors = Vec::new();
+    let mut parts = Vec::new();
     for (name, entry) in model.params.borrow().iter() {
-        let tensor = entry.var.as_detached_tensor().to_dtype(DType::F32)?;
-        let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        tensors.push((name.to_owned(), tensor.dims().to_vec(), bytes));
+        parts.push((name.to_owned(), Part::new(name, &entry.var.as_detached_tensor())?));
     }
-    let problem = |error: &dyn std::fmt::Display| Error::Training(format!("the checkpoint cannot be written: {error}"));
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            let view = TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).map_err(|e| problem(&e))?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let config = serde_json::to_string(&model.config).map_err(|e| problem(&e))?;
-    safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), config)]))).map_err(|e| problem(&e))
+    let config = serde_json::to_string(&model.config).map_err(unwritable)?;
+    write(parts, KEY, config)
+}
+
+/// A safetensors file of these tensors, with one entry of metadata.
+pub(super) fn write(parts: Vec<(String, Part)>, key: &str, metadata: String) -> Result<Vec<u8>> {
+    safetensors::serialize(parts, Some(HashMap::from([(key.to_owned(), metadata)]))).map_err(unwritable)
+}
+
+/// The error of a checkpoint that cannot be made.
+pub(super) fn unwritable(error: impl std::fmt::Display) -> Error {
+    Error::Training(format!("the checkpoint cannot be written: {error}"))
+}
+
+/// A tensor of a checkpoint. Its bytes are made when it is written: half a gigabyte of weights is not held twice.
+#[derive(Debug)]
+pub(super) struct Part(Tensor);
+
+impl Part {
+    /// A tensor in float32.
+    ///
+    /// # Errors
+    /// If one of its values is not finite: nothing could be done with such a checkpoint.
+    pub(super) fn new(name: &str, tensor: &Tensor) -> Result<Self> {
+        let tensor = tensor.to_dtype(DType::F32)?;
+        match tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()) {
+            true => Ok(Self(tensor)),
+            false => Err(Error::Training(format!(
+                "the parameter `{name}` is no longer finite; a lower learning rate or a warm-up usually helps"
+            ))),
+        }
+    }
+}
+
+impl View for Part {
+    fn dtype(&self) -> safetensors::Dtype {
+        safetensors::Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        // Read once already, when it was checked.
+        let values = self.0.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).unwrap_or_default();
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.0.elem_count()
+    }
 }
 
 /// The model in a checkpoint file; none if the file holds weights that come without a description of their network.

@@ -1,14 +1,20 @@
 //! Training: one loop that reads top to bottom, and what it is made of.
 
+mod accumulate;
 mod average;
 pub mod checkpoint;
+mod observe;
 mod optimiser;
 mod recipe;
+mod saved;
 mod step;
 
+pub use accumulate::{StepLosses, gradients};
 pub use average::WeightAverage;
+pub use observe::{Observer, Source, StepReport};
 pub use optimiser::{Group, Sgd};
 pub use recipe::{Recipe, Schedule, SegmentationLoss};
+pub use saved::{Position, Saved};
 pub use step::{Batch, Losses, classification_loss, losses};
 
 use crate::{
@@ -16,85 +22,94 @@ use crate::{
     model::{Model, ModelKind},
 };
 
-/// Where batches come from.
-pub trait Source {
-    /// Batches of one epoch. The same in every epoch.
-    fn batches(&self) -> usize;
-
-    /// The batches of epoch `epoch`, counted from 0. The same epoch gives the same batches.
-    fn epoch<'a>(&'a self, epoch: usize) -> Box<dyn Iterator<Item = Result<Batch>> + 'a>;
+/// A training: the model, and everything that is carried from one step to the next.
+#[derive(Debug)]
+pub struct Training<'a> {
+    model: &'a Model,
+    recipe: &'a Recipe,
+    optimiser: Sgd,
+    average: WeightAverage,
+    position: Position,
 }
 
-/// What one step did.
-#[derive(Clone, Debug)]
-pub struct StepReport {
-    /// Epoch, from 0.
-    pub epoch: usize,
-    /// Step since the start of training, from 0.
-    pub step: usize,
-    /// Photos in the batch.
-    pub photos: usize,
-    /// Base learning rate of the step.
-    pub rate: f64,
-    /// Classification loss.
-    pub classification: f64,
-    /// Segmentation loss; `None` in classification-only epochs and for CAM.
-    pub segmentation: Option<f64>,
-}
-
-/// Who is told how training goes. An error stops it.
-pub trait Observer {
-    /// After each step.
+impl<'a> Training<'a> {
+    /// A training that has not begun.
     ///
     /// # Errors
-    /// Whatever should stop the training.
-    fn step(&mut self, report: &StepReport) -> Result<()>;
+    /// If memory runs out.
+    pub fn new(model: &'a Model, recipe: &'a Recipe) -> Result<Self> {
+        let optimiser = Sgd::new(&model.params.borrow(), recipe);
+        let average = WeightAverage::new(&model.params.borrow(), recipe.average)?;
+        Ok(Self { model, recipe, optimiser, average, position: Position::default() })
+    }
 
-    /// After each epoch, with the model as it would be saved (averaged weights, if the recipe averages).
+    /// Trains from where it stands to the end of the recipe's epochs, or to where the observer ends it. At the end of an
+    /// epoch the averaged weights are left in the model, if the recipe averages.
     ///
     /// # Errors
-    /// Whatever should stop the training.
-    fn epoch(&mut self, epoch: usize, model: &Model) -> Result<()>;
+    /// If a batch cannot be had, memory runs out, the loss is not finite, or the observer fails.
+    pub fn run(&mut self, source: &dyn Source, observer: &mut dyn Observer) -> Result<()> {
+        let (model, recipe) = (self.model, self.recipe);
+        let total = recipe.epochs * recipe.steps(source.batches());
+        while self.position.epoch < recipe.epochs {
+            let epoch = self.position.epoch;
+            let segments = epoch >= recipe.classification_epochs && model.config.model == ModelKind::SingleStage;
+            for batches in steps(source, recipe, self.position) {
+                let (batches, at) = (batches?, self.position);
+                let rate = recipe.rate(at.step, total);
+                let pass = |batch| recipe.pass(at.step, batch);
+                let (losses, mut gradients) = gradients(model, &batches, recipe, segments, &pass)?;
+                finite(&losses, source, at, batches.len())?;
+                let gradient_norm = self.optimiser.clip(&mut gradients, recipe.clip)?;
+                self.optimiser.step(&gradients, rate)?;
+                self.average.follow()?;
+                self.position.pass_step(batches.len());
+                observer.step(&losses.report(at, rate, gradient_norm))?;
+                if observer.between(self)?.is_break() {
+                    return Ok(());
+                }
+            }
+            self.average.with_averaged(|| observer.epoch(epoch, model))?;
+            self.position.pass_epoch();
+            if observer.between(self)?.is_break() {
+                break;
+            }
+        }
+        self.average.keep()
+    }
 }
 
-/// Trains `model` for the recipe's epochs.
+/// Trains `model` for the recipe's epochs, from the start.
 ///
 /// # Errors
-/// If a batch cannot be had, memory runs out, the loss is not finite, or the observer says stop.
+/// As [`Training::run`].
 pub fn train(model: &Model, recipe: &Recipe, source: &dyn Source, observer: &mut dyn Observer) -> Result<()> {
-    let mut optimiser = Sgd::new(&model.params.borrow(), recipe);
-    let mut average = WeightAverage::new(&model.params.borrow(), recipe.average)?;
-    let total = recipe.epochs * source.batches();
-    let mut step = 0;
-    for epoch in 0..recipe.epochs {
-        let segments = epoch >= recipe.classification_epochs && model.config.model == ModelKind::SingleStage;
-        for batch in source.epoch(epoch) {
-            let batch = batch?;
-            let rate = recipe.rate(step, total);
-            let losses = losses(model, &batch, recipe, segments, step)?;
-            let report = losses.report(epoch, step, batch.photos()?, rate)?;
-            finite(&report)?;
-            let gradients = losses.total.backward()?;
-            optimiser.step(&gradients, rate)?;
-            average.follow()?;
-            observer.step(&report)?;
-            step += 1;
-        }
-        average.with_averaged(|| observer.epoch(epoch, model))?;
-    }
-    average.keep()
+    Training::new(model, recipe)?.run(source, observer)
+}
+
+/// The batches of each step that is left of the epoch. What does not fill a step is left out.
+fn steps<'a>(
+    source: &'a dyn Source,
+    recipe: &Recipe,
+    at: Position,
+) -> impl Iterator<Item = Result<Vec<Batch>>> + use<'a> {
+    let each = recipe.batches_in_step(source.batches());
+    let mut batches = source.epoch_from(at.epoch, at.batch);
+    std::iter::from_fn(move || match batches.by_ref().take(each).collect::<Result<Vec<_>>>() {
+        Ok(step) if step.len() < each => None,
+        step => Some(step),
+    })
 }
 
 /// Refuses to go on once a loss is NaN or infinite: every further step would be lost.
-fn finite(report: &StepReport) -> Result<()> {
-    match report.classification.is_finite() && report.segmentation.is_none_or(f64::is_finite) {
-        true => Ok(()),
-        false => Err(Error::Training(format!(
-            "the loss is no longer finite at step {} (classification {}, segmentation {}); \
-             a lower learning rate or a warm-up usually helps",
-            report.step + 1,
-            report.classification,
-            report.segmentation.map_or_else(|| "-".to_owned(), |loss| loss.to_string()),
-        ))),
+fn finite(losses: &StepLosses, source: &dyn Source, at: Position, batches: usize) -> Result<()> {
+    if losses.classification.is_finite() && losses.segmentation.is_none_or(f64::is_finite) {
+        return Ok(());
     }
+    Err(Error::NotFinite {
+        step: at.step + 1,
+        classification: losses.classification,
+        segmentation: losses.segmentation,
+        files: (at.batch..at.batch + batches).flat_map(|batch| source.files(at.epoch, batch)).collect(),
+    })
 }

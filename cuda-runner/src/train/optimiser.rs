@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum, weight decay and parameter groups, as PyTorch defines it.
 
-use candle_core::{Tensor, Var, backprop::GradStore};
+use candle_core::{DType, Tensor, Var, backprop::GradStore};
 
 use super::Recipe;
 use crate::{
@@ -72,6 +72,46 @@ impl Sgd {
     /// Names of the parameters it moves.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().map(|slot| slot.name.as_str())
+    }
+
+    /// Shortens the gradient of all parameters together to the length `limit`, if it is longer; 0 switches this off.
+    /// Returns the length before (PyTorch's `clip_grad_norm_`).
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn clip(&self, gradients: &mut GradStore, limit: f64) -> Result<Option<f64>> {
+        if limit == 0.0 {
+            return Ok(None);
+        }
+        let mut squares = 0.0;
+        for slot in &self.slots {
+            if let Some(gradient) = gradients.get(slot.var.as_tensor()) {
+                let gradient = gradient.detach().to_dtype(DType::F64)?;
+                squares += gradient.sqr()?.sum_all()?.to_scalar::<f64>()?;
+            }
+        }
+        let norm = squares.sqrt();
+        let factor = limit / (norm + 1e-6);
+        if factor < 1.0 {
+            for var in self.slots.iter().map(|slot| slot.var.as_tensor()) {
+                if let Some(gradient) = gradients.remove(var) {
+                    gradients.insert(var, gradient.detach().affine(factor, 0.0)?);
+                }
+            }
+        }
+        Ok(Some(norm))
+    }
+
+    /// The velocities, with the names of their parameters; `None` before the first gradient.
+    pub(super) fn velocities(&self) -> impl Iterator<Item = (&str, Option<&Tensor>)> {
+        self.slots.iter().map(|slot| (slot.name.as_str(), slot.velocity.as_ref()))
+    }
+
+    /// Replaces every velocity by what `velocity` has for the parameter of its name.
+    pub(super) fn set_velocities(&mut self, mut velocity: impl FnMut(&str) -> Option<Tensor>) {
+        for slot in &mut self.slots {
+            slot.velocity = velocity(&slot.name);
+        }
     }
 
     /// Moves every parameter that has a gradient.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wseg_core::{pamr::Pamr, pseudo::Cutoff};
 
-use crate::{Error, Result};
+use crate::{Error, Result, nn::Pass};
 
 /// How the learning rate falls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Recipe {
     pub classification_epochs: usize,
     /// Photos in a batch.
     pub batch: usize,
+    /// Batches in a step: their gradients are added up as if they were one batch.
+    pub accumulate: usize,
     /// Side of the square training crop, in pixels.
     pub crop: usize,
     /// Base learning rate.
@@ -49,6 +51,8 @@ pub struct Recipe {
     pub momentum: f64,
     /// Weight decay of weights; biases do not decay.
     pub weight_decay: f64,
+    /// Longest gradient, all parameters together (Euclidean norm); a longer one is shortened to it. 0: any.
+    pub clip: f64,
     /// Rate multipliers of old weights, old biases, new weights and new biases.
     pub multipliers: [f64; 4],
     /// Which segmentation loss.
@@ -78,12 +82,14 @@ impl Default for Recipe {
             epochs: 20,
             classification_epochs: 5,
             batch: 16,
+            accumulate: 1,
             crop: 321,
             rate: 1e-3,
             schedule: Schedule::Constant,
             warmup: 0,
             momentum: 0.9,
             weight_decay: 5e-4,
+            clip: 0.0,
             multipliers: [1.0, 2.0, 10.0, 20.0],
             segmentation_loss: SegmentationLoss::Paper,
             segmentation_weight: 1.0,
@@ -110,6 +116,26 @@ impl Recipe {
         };
         let rise = ((step + 1) as f64 / (self.warmup + 1) as f64).min(1.0);
         self.rate * fall * rise
+    }
+
+    /// Batches in each step, of `batches` in an epoch: an epoch with fewer than a step wants is one step.
+    #[must_use]
+    pub fn batches_in_step(&self, batches: usize) -> usize {
+        self.accumulate.min(batches).max(1)
+    }
+
+    /// Steps in an epoch of so many batches.
+    #[must_use]
+    pub fn steps(&self, batches: usize) -> usize {
+        batches / self.batches_in_step(batches)
+    }
+
+    /// The pass of a step's batch, counted from 0. All its random numbers follow from the seed and these two: a
+    /// training has no other random state than where it stands.
+    #[must_use]
+    pub fn pass(&self, step: usize, batch: usize) -> Pass {
+        let draw = step.wrapping_mul(self.accumulate).wrapping_add(batch) as u64;
+        Pass::training(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(draw))
     }
 
     /// PAMR as the recipe wants it.
@@ -142,10 +168,12 @@ impl Recipe {
         match self {
             _ if !(1..=1_000_000).contains(&self.epochs) => bad("epochs", "1 to 1000000"),
             _ if !(1..=4096).contains(&self.batch) => bad("batch", "1 to 4096"),
+            _ if !(1..=4096).contains(&self.accumulate) => bad("accumulate", "1 to 4096"),
             _ if !(16..=4096).contains(&self.crop) => bad("crop", "16 to 4096 pixels"),
             _ if !positive(self.rate) => bad("rate", "a positive number"),
             _ if !(0.0..1.0).contains(&self.momentum) => bad("momentum", "at least 0 and below 1"),
             _ if !(0.0..1.0).contains(&self.weight_decay) => bad("weight_decay", "at least 0 and below 1"),
+            _ if !(0.0..=1e9).contains(&self.clip) => bad("clip", "0 or more"),
             _ if !(0.0..1.0).contains(&self.average) => bad("average", "at least 0 and below 1"),
             _ if !(0.0..=1e6).contains(&self.segmentation_weight) => bad("segmentation_weight", "0 or more"),
             _ if self.multipliers.iter().any(|m| !(0.0..=1e6).contains(m)) => bad("multipliers", "0 or more"),

@@ -3,11 +3,11 @@
 use candle_core::Tensor;
 use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
 
-use super::{Recipe, SegmentationLoss, StepReport};
+use super::{Recipe, SegmentationLoss};
 use crate::{
     Result,
     dense::Dense,
-    model::{Model, supervise},
+    model::{Classified, Model, supervise},
     nn::Pass,
 };
 
@@ -46,25 +46,19 @@ pub struct Losses {
 /// # Errors
 /// If memory runs out.
 pub fn losses(model: &Model, batch: &Batch, recipe: &Recipe, segments: bool, step: usize) -> Result<Losses> {
-    let pass = Pass::training(recipe.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step as u64));
+    let classified = model.forward(&batch.images, &recipe.pass(step, 0))?;
+    let pseudo = if segments { pseudo_labels(&classified, batch, recipe)? } else { None };
+    Losses::of(&classified, batch, pseudo.as_ref(), recipe)
+}
+
+/// The pseudo labels of a batch's own masks, `[n, c + 1, h, w]`; `None` for CAM, which learns nothing from them.
+pub(super) fn pseudo_labels(classified: &Classified, batch: &Batch, recipe: &Recipe) -> Result<Option<Dense>> {
+    if classified.logits.is_none() {
+        return Ok(None);
+    }
     let labels = Dense::new(batch.labels.clone())?;
-    let classified = model.forward(&batch.images, &pass)?;
-    let classification = classified.scores.soft_margin(&labels)?.into_tensor();
-    let segmentation = match &classified.logits {
-        Some(logits) if segments => {
-            let own = supervise(&classified.masks, &batch.images, &labels, &recipe.pamr()?, &recipe.cutoff())?;
-            Some(match recipe.segmentation_loss {
-                SegmentationLoss::Paper => logits.segmentation_loss(&own.pseudo)?.into_tensor(),
-                SegmentationLoss::Gated => gated_segmentation_loss_mean(logits, &own.pseudo, &labels)?.into_tensor(),
-            })
-        }
-        _ => None,
-    };
-    let total = match &segmentation {
-        Some(segmentation) => classification.add(&segmentation.affine(recipe.segmentation_weight, 0.0)?)?,
-        None => classification.clone(),
-    };
-    Ok(Losses { total, classification, segmentation })
+    let own = supervise(&classified.masks, &batch.images, &labels, &recipe.pamr()?, &recipe.cutoff())?;
+    Ok(Some(own.pseudo))
 }
 
 /// `L_cls` in evaluation mode, for validation.
@@ -77,22 +71,35 @@ pub fn classification_loss(model: &Model, batch: &Batch) -> Result<f64> {
 }
 
 impl Losses {
-    /// The losses as numbers.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn report(&self, epoch: usize, step: usize, photos: usize, rate: f64) -> Result<StepReport> {
-        Ok(StepReport {
-            epoch,
-            step,
-            photos,
-            rate,
-            classification: scalar(&self.classification)?,
-            segmentation: self.segmentation.as_ref().map(scalar).transpose()?,
+    /// The losses of what a network said of a batch; without pseudo labels, of the image labels alone.
+    pub(super) fn of(classified: &Classified, batch: &Batch, pseudo: Option<&Dense>, recipe: &Recipe) -> Result<Self> {
+        let labels = Dense::new(batch.labels.clone())?;
+        let classification = classified.scores.soft_margin(&labels)?.into_tensor();
+        let segmentation = match (&classified.logits, pseudo) {
+            (Some(logits), Some(pseudo)) => Some(match recipe.segmentation_loss {
+                SegmentationLoss::Paper => logits.segmentation_loss(pseudo)?.into_tensor(),
+                SegmentationLoss::Gated => gated_segmentation_loss_mean(logits, pseudo, &labels)?.into_tensor(),
+            }),
+            _ => None,
+        };
+        let total = match &segmentation {
+            Some(segmentation) => classification.add(&segmentation.affine(recipe.segmentation_weight, 0.0)?)?,
+            None => classification.clone(),
+        };
+        Ok(Self { total, classification, segmentation })
+    }
+
+    /// The sum of the losses, each times its factor.
+    pub(super) fn weighted(&self, classification: f64, segmentation: f64) -> Result<Tensor> {
+        let total = self.classification.affine(classification, 0.0)?;
+        Ok(match &self.segmentation {
+            Some(loss) => total.add(&loss.affine(segmentation, 0.0)?)?,
+            None => total,
         })
     }
 }
 
-fn scalar(x: &Tensor) -> Result<f64> {
+/// A loss as a number.
+pub(super) fn scalar(x: &Tensor) -> Result<f64> {
     Ok(x.detach().flatten_all()?.get(0)?.to_dtype(candle_core::DType::F64)?.to_scalar()?)
 }

@@ -114,7 +114,7 @@ pub(crate) fn at<T>(path: &Path, result: Result<T>) -> Result<T> {
 }
 
 /// A name out of a foreign file, fit to be printed: on one line, without control characters, not too long.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown: String = name.chars().take(LONGEST).collect::<String>().escape_debug().to_string();
     if name.chars().nth(LONGEST).is_some() {

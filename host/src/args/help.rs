@@ -12,7 +12,11 @@ Train a network from image labels.
 
 Only the photos and their image labels (which classes a photo shows) are used for learning. The labels come from \
 DIR/labels.csv; if there is no such file, they are derived from the training split's masks, and those masks are read \
-for nothing else. Masks of the validation split are used for reporting only, never for learning.";
+for nothing else. Masks of the validation split are used for reporting only, never for learning.
+
+Settings come from the preset, then from --config, then from --set, then from the other flags. RUN/run.toml holds all of \
+them, with the command and what it ran on. Training is saved after each epoch, every `checkpoint.minutes`, and on Ctrl-C: \
+--resume goes on from there.";
 
 /// What follows the flags of `wseg train`.
 pub(super) const TRAIN_EXAMPLES: &str = "\
@@ -26,7 +30,10 @@ DIR in VOC layout:
 Examples:
   wseg train --data shapes --preset small --out runs/shapes
   wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1
-  wseg train --data mine --preset small --weights runs/shapes/best.safetensors --out runs/mine";
+  wseg train --data mine --preset small --weights runs/shapes/best.safetensors --out runs/mine
+  wseg train --resume runs/mine
+  wseg train --config runs/mine/run.toml --set rate=0.05 --out runs/mine-slower
+  wseg train --data voc --preset resnet38 --weights FILE --batch 4 --set accumulate=4 --out runs/voc";
 
 /// What `wseg import` does.
 pub(super) const IMPORT: &str = "\

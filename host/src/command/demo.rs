@@ -71,7 +71,19 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     for kind in [ModelKind::Cam, ModelKind::SingleStage] {
         let out = args.out.join(kind.to_string());
         let begun = Instant::now();
-        let run = Run { settings: &settings, model: kind, data: &dataset, out: &out, json: false, weights: None };
+        let run = Run {
+            settings: &settings,
+            preset: PRESET,
+            model: kind,
+            data: &dataset,
+            data_path: &folder,
+            out: &out,
+            json: false,
+            weights: None,
+            resume: false,
+            fingerprint: None,
+            interruptible: false,
+        };
         let model = run.train(console)?;
         let seconds = begun.elapsed().as_secs_f64();
         let masks = out.join("masks");

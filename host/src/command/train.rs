@@ -1,44 +1,143 @@
 //! `wseg train`.
 
+use std::path::{Path, PathBuf};
+
 use crate::{
-    Result,
-    args::{KeyValue, ModelKind, TrainArgs},
+    Error, Result,
+    args::{self, KeyValue, TrainArgs},
     console::Console,
     data::Dataset,
-    settings::Settings,
-    training::{BEST, LAST, Run},
+    settings::{Config, DEFAULT_PRESET, Origin, Settings},
+    training::{BEST, LAST, RECORD, Run},
 };
 
-/// Trains a network.
+use wseg_cuda_runner::model::ModelKind;
+
+/// Trains a network, or goes on with a training.
 ///
 /// # Errors
-/// If the data, the settings or the folder cannot be used, or training fails.
+/// If the data, the settings or the folder cannot be used, training fails, or a signal stops it.
 pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
-    let settings = settings(args)?;
-    super::require_fresh(&args.out, args.overwrite)?;
-    let data = Dataset::open(&args.data)?;
-    super::use_threads(args.threads)?;
-    let model = match args.model {
-        ModelKind::SingleStage => wseg_cuda_runner::model::ModelKind::SingleStage,
-        ModelKind::Cam => wseg_cuda_runner::model::ModelKind::Cam,
+    let plan = match &args.resume {
+        Some(run) => Plan::resume(args, run)?,
+        None => Plan::start(args)?,
     };
-    let (out, weights) = (args.out.as_path(), args.weights.as_deref());
-    Run { settings: &settings, model, data: &data, out, json: args.json, weights }.train(console)?;
+    let out = plan.out.as_path();
+    let data = Dataset::open(&plan.data)?;
+    super::use_threads(plan.threads)?;
+    Run {
+        settings: &plan.settings,
+        preset: &plan.preset,
+        model: plan.model,
+        data: &data,
+        data_path: &plan.data,
+        out,
+        json: args.json,
+        weights: plan.weights.as_deref(),
+        resume: args.resume.is_some(),
+        fingerprint: plan.fingerprint.as_deref(),
+        interruptible: true,
+    }
+    .train(console)?;
     console.note(format!(
-        "Checkpoints: {} (end of training), {} (lowest validation loss)",
-        args.out.join(LAST).display(),
-        args.out.join(BEST).display()
+        "Checkpoints: {} (end of training), {} (best epoch, by {})",
+        out.join(LAST).display(),
+        out.join(BEST).display(),
+        plan.settings.validation.best
     ));
     Ok(())
 }
 
-/// Preset, then `--set`, then the flags.
-fn settings(args: &TrainArgs) -> Result<Settings> {
+/// All that a training is told.
+#[derive(Debug)]
+struct Plan {
+    settings: Settings,
+    preset: String,
+    model: ModelKind,
+    data: PathBuf,
+    weights: Option<PathBuf>,
+    threads: Option<usize>,
+    /// Of the data of the run that is repeated.
+    fingerprint: Option<String>,
+    out: PathBuf,
+}
+
+impl Plan {
+    /// A new training: preset, then `--config`, then `--set`, then the flags.
+    fn start(args: &TrainArgs) -> Result<Self> {
+        let config = args.config.as_deref().map(Config::read).transpose()?;
+        let origin = config.as_ref().map(|config| config.run.clone()).unwrap_or_default();
+        let named = args.preset.as_deref().or(config.as_ref().and_then(|config| config.preset.as_deref()));
+        let preset = named.unwrap_or(DEFAULT_PRESET).to_owned();
+        let settings = match &config {
+            Some(config) => config.settings(Some(&preset))?,
+            None => Settings::preset(&preset)?,
+        };
+        let model = match args.model {
+            Some(args::ModelKind::SingleStage) => ModelKind::SingleStage,
+            Some(args::ModelKind::Cam) => ModelKind::Cam,
+            None => origin.model.unwrap_or(ModelKind::SingleStage),
+        };
+        let settings = settings.with(&changes(args, model))?;
+        let out = args.out.clone().unwrap_or_default();
+        let data = data(args, &origin, args.config.as_deref())?;
+        let threads = threads(args, &origin, args.config.as_deref())?;
+        super::require_fresh(&out, args.overwrite)?;
+        let weights = args.weights.clone().or(origin.weights.map(PathBuf::from));
+        // Other data are meant to be others.
+        let fingerprint = origin.fingerprint.filter(|_| args.data.is_none());
+        Ok(Self { settings, preset, model, data, weights, threads, fingerprint, out })
+    }
+
+    /// The training in a folder, as its record says.
+    fn resume(args: &TrainArgs, run: &Path) -> Result<Self> {
+        crate::data::require_folder(run)?;
+        let record = run.join(RECORD);
+        if !record.is_file() {
+            return Err(Error::input(run, format!("holds no {RECORD}: no training was begun here that could go on")));
+        }
+        let config = Config::read(&record)?;
+        let settings = config.settings(None)?;
+        let origin = &config.run;
+        Ok(Self {
+            settings,
+            preset: config.preset.clone().unwrap_or_else(|| DEFAULT_PRESET.to_owned()),
+            model: origin.model.unwrap_or(ModelKind::SingleStage),
+            data: data(args, origin, Some(&record))?,
+            weights: origin.weights.clone().map(PathBuf::from),
+            threads: threads(args, origin, Some(&record))?,
+            fingerprint: origin.fingerprint.clone(),
+            out: run.to_owned(),
+        })
+    }
+}
+
+/// The number of threads: the flag's, or the file's.
+fn threads(args: &TrainArgs, origin: &Origin, file: Option<&Path>) -> Result<Option<usize>> {
+    match (args.threads, origin.threads) {
+        (None, Some(count)) if !(1..=1024).contains(&count) => {
+            Err(Error::input(file.unwrap_or(Path::new("--config")), "`run.threads` must be 1 to 1024"))
+        }
+        (flag, recorded) => Ok(flag.or(recorded)),
+    }
+}
+
+/// The data set's folder: the flag's, or the file's.
+fn data(args: &TrainArgs, origin: &Origin, file: Option<&Path>) -> Result<PathBuf> {
+    let given = args.data.clone().or_else(|| origin.data.clone().map(PathBuf::from));
+    given.ok_or_else(|| {
+        let problem = "has no `data` in its section `run`; name the data set with --data DIR";
+        Error::input(file.unwrap_or(Path::new("--config")), problem)
+    })
+}
+
+/// `--set`, then the flags for single settings.
+fn changes(args: &TrainArgs, model: ModelKind) -> Vec<KeyValue> {
     let mut changes = args.set.clone();
     let mut change = |key: &str, value: Option<String>| {
         changes.extend(value.map(|value| KeyValue { key: key.to_owned(), value }));
     };
-    let epochs = match args.model {
+    let epochs = match model {
         ModelKind::SingleStage => "recipe.epochs",
         ModelKind::Cam => "cam.epochs",
     };
@@ -46,6 +145,6 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     change("recipe.batch", args.batch.map(|batch| batch.to_string()));
     change("recipe.crop", args.crop.map(|crop| crop.to_string()));
     change("recipe.rate", args.lr.map(|rate| rate.to_string()));
-    change("recipe.seed", Some(args.seed.to_string()));
-    Settings::preset(&args.preset)?.with(&changes)
+    change("recipe.seed", args.seed.map(|seed| seed.to_string()));
+    changes
 }

@@ -111,6 +111,12 @@ impl Source for Loader {
         self.shared.batches()
     }
 
+    fn files(&self, epoch: usize, batch: usize) -> Vec<String> {
+        let order = self.shared.order(epoch);
+        let indices = order.chunks(self.shared.batch).nth(batch).unwrap_or_default();
+        indices.iter().map(|&index| self.shared.samples[index].photo.display().to_string()).collect()
+    }
+
     fn epoch<'a>(&'a self, epoch: usize) -> Box<dyn Iterator<Item = wseg_cuda_runner::Result<Batch>> + 'a> {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         let shared = Arc::clone(&self.shared);

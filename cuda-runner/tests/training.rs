@@ -1,0 +1,376 @@
+//! Accumulated gradients, clipping, and trainings that are saved and go on.
+
+mod tiny;
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use candle_core::{DType, Device, Tensor, backprop::GradStore};
+use serde_json::json;
+use wseg_cuda_runner::{
+    Error, Result,
+    backbone::{BackboneConfig, small::Size},
+    model::{Model, ModelKind, supervise},
+    nn::{Kind, Pass},
+    train::{
+        Batch, Observer, Position, Recipe, Saved, SegmentationLoss, Sgd, Source, StepReport, Training, checkpoint,
+        gradients, losses,
+    },
+};
+
+const SIDE: usize = 32;
+
+fn recipe() -> Recipe {
+    Recipe {
+        epochs: 3,
+        classification_epochs: 1,
+        batch: 4,
+        crop: SIDE,
+        rate: 0.05,
+        multipliers: [1.0; 4],
+        pamr_dilations: vec![1, 2],
+        average: 0.9,
+        // Untrained masks are flat: only their peaks are claimed, background and class at different places.
+        cutoff_low: 0.0,
+        cutoff_background: 0.98,
+        cutoff_class: 0.98,
+        ..Recipe::default()
+    }
+}
+
+fn model(dtype: DType) -> Model {
+    Model::new(tiny::config(ModelKind::SingleStage), 5, dtype, &Device::Cpu).unwrap()
+}
+
+/// A model that is sure of something somewhere: new ones make flat masks, and claim all or nothing.
+fn sure_model(dtype: DType) -> Model {
+    let model = model(dtype);
+    let var = model.params.borrow().get("last_conv.8.weight").unwrap().var.clone();
+    var.set(&var.affine(60.0, 0.0).unwrap().detach()).unwrap();
+    model
+}
+
+/// Photos of noise with a bright block, of one class or of none: how many pixels are claimed differs much.
+fn photos(first: usize, count: usize, dtype: DType) -> Batch {
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    for photo in first..first + count {
+        let class = photo % 3;
+        for place in 0..3 * SIDE * SIDE {
+            let (channel, y, x) = (place / (SIDE * SIDE), place / SIDE % SIDE, place % SIDE);
+            let noise = ((photo * 7919 + place * 104_729) % 1000) as f64 / 1000.0 - 0.5;
+            let block = (4..10 + photo % 5 * 4).contains(&y) && (4..24).contains(&x) && channel == class;
+            images.push(if block { 2.0 + noise } else { noise });
+        }
+        labels.extend([class == 0, class == 1].map(|shown| if shown { 1.0 } else { 0.0 }));
+    }
+    let tensor = |values: Vec<f64>, shape: (usize, usize, usize, usize)| {
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+    };
+    Batch { images: tensor(images, (count, 3, SIDE, SIDE)), labels: tensor(labels, (count, 2, 1, 1)) }
+}
+
+/// Every parameter's gradient, by name.
+fn by_name(model: &Model, gradients: &GradStore) -> BTreeMap<String, Vec<f64>> {
+    let params = model.params.borrow();
+    let trained = params.iter().filter(|(_, entry)| entry.trainable);
+    trained
+        .map(|(name, entry)| {
+            let gradient = gradients.get(entry.var.as_tensor()).expect("a gradient");
+            let gradient = gradient.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+            (name.to_owned(), gradient.to_vec1().unwrap())
+        })
+        .collect()
+}
+
+/// The largest difference of any two gradients, over the largest gradient.
+fn distance(one: &BTreeMap<String, Vec<f64>>, other: &BTreeMap<String, Vec<f64>>) -> f64 {
+    let largest = one.values().flatten().fold(0.0, |most: f64, g| most.max(g.abs()));
+    let apart = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs()));
+    one.values().zip(other.values()).map(apart).fold(0.0, f64::max) / largest
+}
+
+/// Batch norms frozen, nothing dropped.
+fn frozen(_: usize) -> Pass {
+    Pass::evaluation_with_gradients()
+}
+
+#[test]
+fn four_batches_of_four_have_the_gradient_of_one_of_sixteen() {
+    for loss in [SegmentationLoss::Paper, SegmentationLoss::Gated] {
+        for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-12)] {
+            let recipe = Recipe { segmentation_loss: loss, segmentation_weight: 3.0, ..recipe() };
+            let model = sure_model(dtype);
+            let parts: Vec<Batch> = (0..4).map(|part| photos(4 * part, 4, dtype)).collect();
+            let (whole, large) = gradients(&model, &[photos(0, 16, dtype)], &recipe, true, &frozen).unwrap();
+            let (sums, small) = gradients(&model, &parts, &recipe, true, &frozen).unwrap();
+            let (large, small) = (by_name(&model, &large), by_name(&model, &small));
+            let apart = distance(&large, &small);
+            assert!(apart < tolerance, "{loss:?} {dtype:?}: {apart:e}");
+            assert_eq!(sums.photos, 16);
+            assert!((sums.classification - whole.classification).abs() < tolerance * whole.classification);
+            let [one, other] = [sums, whole].map(|losses| losses.segmentation.unwrap());
+            assert!(other > 0.0 && (one - other).abs() < tolerance * other, "{loss:?} {dtype:?}: {one} {other}");
+        }
+    }
+}
+
+/// The reason for two passes: a mean of the parts' gradients is another gradient.
+#[test]
+fn a_plain_mean_of_the_parts_would_not_do() {
+    let (model, recipe) = (sure_model(DType::F32), Recipe { segmentation_weight: 3.0, ..recipe() });
+    let parts: Vec<Batch> = (0..4).map(|part| photos(4 * part, 4, DType::F32)).collect();
+    let claims: Vec<f32> = parts
+        .iter()
+        .map(|batch| {
+            let masks = model.forward(&batch.images, &Pass::evaluation()).unwrap().masks;
+            let labels = wseg_cuda_runner::dense::Dense::new(batch.labels.clone()).unwrap();
+            let own = supervise(&masks, &batch.images, &labels, &recipe.pamr().unwrap(), &recipe.cutoff()).unwrap();
+            own.pseudo.tensor().sum_all().unwrap().to_scalar().unwrap()
+        })
+        .collect();
+    assert!(claims.iter().any(|&claimed| claimed > 1.2 * claims[0] || claimed < 0.8 * claims[0]), "{claims:?}");
+    let (_, large) = gradients(&model, &[photos(0, 16, DType::F32)], &recipe, true, &frozen).unwrap();
+    let mut mean = BTreeMap::<String, Vec<f64>>::new();
+    for part in &parts {
+        let (_, part) = gradients(&model, std::slice::from_ref(part), &recipe, true, &frozen).unwrap();
+        for (name, values) in by_name(&model, &part) {
+            let sums = mean.entry(name).or_insert_with(|| vec![0.0; values.len()]);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value / 4.0);
+        }
+    }
+    let apart = distance(&by_name(&model, &large), &mean);
+    assert!(apart > 1e-3, "{apart:e}");
+}
+
+#[test]
+fn batch_norms_follow_every_batch_once() {
+    let parts = [photos(0, 4, DType::F32), photos(4, 4, DType::F32)];
+    let statistics = |work: &dyn Fn(&Model)| {
+        let model = model(DType::F32);
+        work(&model);
+        let params = model.params.borrow();
+        let buffers = params.iter().filter(|(_, entry)| entry.kind == Kind::Buffer);
+        buffers.flat_map(|(_, entry)| entry.var.to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
+    };
+    let recipe = Recipe { accumulate: 2, ..recipe() };
+    let accumulated = statistics(&|model| {
+        gradients(model, &parts, &recipe, true, &|batch| recipe.pass(7, batch)).unwrap();
+    });
+    let one_by_one = statistics(&|model| {
+        for (index, batch) in parts.iter().enumerate() {
+            model.forward(&batch.images, &recipe.pass(7, index)).unwrap();
+        }
+    });
+    assert_eq!(accumulated, one_by_one);
+    assert_ne!(accumulated, statistics(&|_| ()));
+}
+
+#[test]
+fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
+    let model = model(DType::F32);
+    let (_, mut store) = gradients(&model, &[photos(0, 4, DType::F32)], &recipe(), true, &frozen).unwrap();
+    let length = |store: &GradStore| by_name(&model, store).values().flatten().map(|g| g * g).sum::<f64>().sqrt();
+    let optimiser = Sgd::new(&model.params.borrow(), &recipe());
+    let (before, whole) = (length(&store), by_name(&model, &store));
+    assert_eq!(optimiser.clip(&mut store, 0.0).unwrap(), None);
+    let told = optimiser.clip(&mut store, 2.0 * before).unwrap().unwrap();
+    assert!((told - before).abs() < 1e-9 * before, "{told} {before}");
+    assert_eq!(by_name(&model, &store), whole);
+    optimiser.clip(&mut store, before / 4.0).unwrap();
+    assert!((length(&store) - before / 4.0).abs() < 1e-5 * before, "{} of {before}", length(&store));
+}
+
+/// Five batches an epoch, some photos of which are `spoilt`.
+struct Photos {
+    spoilt: Option<(usize, usize)>,
+}
+
+impl Source for Photos {
+    fn batches(&self) -> usize {
+        5
+    }
+
+    fn epoch<'a>(&'a self, epoch: usize) -> Box<dyn Iterator<Item = Result<Batch>> + 'a> {
+        Box::new((0..5).map(move |index| {
+            let mut batch = photos(epoch * 20 + index * 4, 4, DType::F32);
+            if self.spoilt == Some((epoch, index)) {
+                batch.images = batch.images.affine(0.0, f64::NAN)?;
+            }
+            Ok(batch)
+        }))
+    }
+
+    fn files(&self, epoch: usize, batch: usize) -> Vec<String> {
+        vec![format!("photo-{epoch}-{batch}.jpg")]
+    }
+}
+
+/// Saves at every opportunity; ends the training after `end` of them.
+#[derive(Default)]
+struct Saver {
+    steps: Vec<StepReport>,
+    saved: Vec<Vec<u8>>,
+    end: Option<usize>,
+}
+
+impl Observer for Saver {
+    fn step(&mut self, report: &StepReport) -> Result<()> {
+        self.steps.push(report.clone());
+        Ok(())
+    }
+
+    fn epoch(&mut self, _epoch: usize, _model: &Model) -> Result<()> {
+        Ok(())
+    }
+
+    fn between(&mut self, training: &Training<'_>) -> Result<ControlFlow<()>> {
+        self.saved.push(training.encode(json!({ "seen": self.saved.len() }))?);
+        match self.end {
+            Some(end) if self.saved.len() >= end => Ok(ControlFlow::Break(())),
+            _ => Ok(ControlFlow::Continue(())),
+        }
+    }
+}
+
+#[test]
+fn a_training_goes_on_bit_for_bit_from_wherever_it_was_saved() {
+    let recipe = Recipe { accumulate: 2, clip: 1.0, warmup: 2, ..recipe() };
+    let source = Photos { spoilt: None };
+    let (whole, mut observer) = (model(DType::F32), Saver::default());
+    Training::new(&whole, &recipe).unwrap().run(&source, &mut observer).unwrap();
+    let steps: Vec<usize> = observer.steps.iter().map(|report| report.step).collect();
+    assert_eq!(steps, [0, 1, 2, 3, 4, 5], "five batches are two steps of two");
+    assert_eq!(observer.saved.len(), 6 + 3, "after every step and every epoch");
+    let (end, states) = (checkpoint::encode(&whole).unwrap(), observer.saved);
+    for (index, bytes) in states.iter().enumerate() {
+        let saved = Saved::parse(bytes).unwrap();
+        assert_eq!(saved.note(), &json!({ "seen": index }));
+        let again = Model::new(tiny::config(ModelKind::SingleStage), 6, DType::F32, &Device::Cpu).unwrap();
+        let mut training = Training::new(&again, &recipe).unwrap();
+        training.restore(&saved).unwrap();
+        assert!(training.encode(saved.note().clone()).unwrap() == *bytes, "{index}: what was read is not the same");
+        training.run(&source, &mut Saver::default()).unwrap();
+        assert!(checkpoint::encode(&again).unwrap() == end, "from {index}");
+    }
+}
+
+#[test]
+fn an_observer_ends_a_training_where_it_can_go_on() {
+    let (recipe, model) = (recipe(), model(DType::F32));
+    let mut observer = Saver { end: Some(3), ..Saver::default() };
+    let mut training = Training::new(&model, &recipe).unwrap();
+    training.run(&Photos { spoilt: None }, &mut observer).unwrap();
+    assert_eq!((observer.steps.len(), training.position()), (3, Position { epoch: 0, batch: 3, step: 3 }));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_the_step_and_its_photos() {
+    let (recipe, model) = (Recipe { accumulate: 2, ..recipe() }, model(DType::F32));
+    let mut observer = Saver::default();
+    let error =
+        Training::new(&model, &recipe).unwrap().run(&Photos { spoilt: Some((1, 3)) }, &mut observer).unwrap_err();
+    assert!(matches!(&error, Error::NotFinite { step: 4, files, .. } if files == &["photo-1-2.jpg", "photo-1-3.jpg"]));
+    let sentence = error.to_string();
+    assert!(sentence.contains("at step 4 ") && sentence.contains("photo-1-2.jpg, photo-1-3.jpg"), "{sentence}");
+    assert_eq!(observer.steps.len(), 3, "the step did nothing");
+    let params = model.params.borrow();
+    let finite = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(params.iter().filter(|(_, e)| e.trainable).all(|(_, e)| finite(&e.var).iter().all(|v| v.is_finite())));
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_saved() {
+    let (recipe, model) = (recipe(), model(DType::F32));
+    let training = Training::new(&model, &recipe).unwrap();
+    let var = model.params.borrow().get("last_conv.8.bias").unwrap().var.clone();
+    var.set(&var.affine(0.0, f64::INFINITY).unwrap()).unwrap();
+    for error in [training.encode(json!(null)).unwrap_err(), checkpoint::encode(&model).unwrap_err()] {
+        assert!(error.to_string().contains("last_conv.8.bias") && !error.is_input(), "{error}");
+    }
+}
+
+#[test]
+fn saved_states_that_are_damaged_or_of_another_training_are_refused_in_a_sentence() {
+    let (recipe, own) = (recipe(), model(DType::F32));
+    let mut observer = Saver { end: Some(1), ..Saver::default() };
+    Training::new(&own, &recipe).unwrap().run(&Photos { spoilt: None }, &mut observer).unwrap();
+    let bytes = &observer.saved[0];
+    for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+        let error = Saved::parse(&bytes[..cut]).unwrap_err();
+        assert!(error.is_input() && !error.to_string().contains('\n'), "{error}");
+    }
+    let other = Saved::parse(&checkpoint::encode(&own).unwrap()).unwrap_err().to_string();
+    assert!(other.contains("not the saved state"), "{other}");
+    let changed = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect(from);
+        let mut bytes = bytes.clone();
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+        let saved = Saved::parse(&bytes)?;
+        let before = checkpoint::encode(&own)?;
+        let restored = Training::new(&own, &recipe)?.restore(&saved);
+        assert!(checkpoint::encode(&own)? == before, "something was changed");
+        restored
+    };
+    for (from, to, expected) in [
+        ("\\\"format\\\":1", "\\\"format\\\":2", "form 2"),
+        ("\\\"step\\\":1", "\\\"stop\\\":1", "cannot be read"),
+        ("\\\"epoch\\\":0", "\\\"epoch\\\":9", "epoch 10 of 3"),
+        ("weights.conv1.weight", "weights.conv9.weight", "lacks `weights.conv1.weight`"),
+        ("average.conv1.weight", "average.conv9.weight", "lacks `average.conv1.weight`"),
+        ("velocity.conv1.weight", "velocity.conv9.weight", "has `velocity.conv9.weight`"),
+    ] {
+        let error = changed(from, to).unwrap_err();
+        assert!(error.is_input() && error.to_string().contains(expected), "{from}: {error}");
+    }
+    let size = Size { widths: [6, 6, 8, 8, 10], blocks: [1, 1, 1, 1] };
+    let mut config = tiny::config(ModelKind::SingleStage);
+    config.architecture.backbone = BackboneConfig { small: Some(size), ..BackboneConfig::named("small") };
+    let wider = Model::new(config, 5, DType::F32, &Device::Cpu).unwrap();
+    let saved = Saved::parse(bytes).unwrap();
+    let error = Training::new(&wider, &recipe).unwrap().restore(&saved).unwrap_err();
+    assert!(error.to_string().contains("shape"), "{error}");
+}
+
+#[test]
+fn no_damage_to_a_saved_state_panics() {
+    let (recipe, own) = (recipe(), model(DType::F32));
+    let mut observer = Saver { end: Some(1), ..Saver::default() };
+    let mut training = Training::new(&own, &recipe).unwrap();
+    training.run(&Photos { spoilt: None }, &mut observer).unwrap();
+    let bytes = &observer.saved[0];
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let mut random = 1_u64;
+    let mut draw = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    let (mut refused, mut taken) = (0, 0);
+    for _ in 0..2000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..=draw(3) {
+            // The header is where damage tells.
+            let digits = b"0123456789{}[]\",:-";
+            damaged[draw(header)] = digits[draw(digits.len())];
+        }
+        match Saved::parse(&damaged).and_then(|saved| training.restore(&saved)) {
+            Ok(()) => taken += 1,
+            Err(error) => {
+                assert!(!error.to_string().contains('\n'), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused} refused, {taken} taken");
+}
+
+/// With one batch a step nothing is weighed anew: the gradient is that of the losses as they are.
+#[test]
+fn one_batch_is_the_loss_itself() {
+    let (model, recipe) = (model(DType::F32), recipe());
+    let batch = photos(0, 4, DType::F32);
+    let plain = losses(&model, &batch, &recipe, true, 3).unwrap().total.backward().unwrap();
+    let fresh = self::model(DType::F32);
+    let (_, step) = gradients(&fresh, &[batch], &recipe, true, &|batch| recipe.pass(3, batch)).unwrap();
+    assert_eq!(by_name(&model, &plain), by_name(&fresh, &step));
+    assert!(gradients(&model, &[], &recipe, true, &frozen).is_err());
+}

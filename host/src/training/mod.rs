@@ -1,0 +1,197 @@
+//! A training run: data, network, checkpoints and log in one folder, which it goes on from after any end.
+//!
+//! # Rooms
+//! | module | holds |
+//! |---|---|
+//! | `mod` | [`Run`]: everything set up, then the loop of `wseg-cuda-runner` |
+//! | `watcher` | what is done after every step and epoch: log, validation, checkpoints |
+//! | `resume` | whether a saved training is this one |
+//! | `folder` | the files, and that only one process writes them |
+//! | `journal` | [`EpochLog`] and `metrics.jsonl` |
+//! | `ranking` | which checkpoints are the best, when to end early |
+//! | `validate` | a look at the validation split |
+//! | `fingerprint` | whether data are the same |
+//! | `interrupt` | signals |
+//!
+//! # What survives what
+//! The state is written after every epoch, and as often as the settings say; every file is replaced as a whole. What a
+//! run does after its state was written it does again when it goes on from there, with the same results: the log is
+//! cut back to the state's lines, the checkpoints are written again.
+
+mod exact;
+mod fingerprint;
+mod folder;
+mod interrupt;
+mod journal;
+mod ranking;
+mod resume;
+mod validate;
+mod watcher;
+
+use std::path::Path;
+
+use candle_core::{DType, Device};
+use wseg_cuda_runner::{
+    model::{Model, ModelKind},
+    train::{Position, Recipe, Saved, Source as _, Training, checkpoint},
+    weights,
+};
+
+pub use fingerprint::fingerprint;
+pub use folder::{BEST, LAST, METRICS, RECORD, STATE};
+pub use interrupt::Interrupt;
+pub use journal::{EpochLog, Journal};
+pub use ranking::{Look, Place, Ranking};
+
+use crate::{
+    Error, Result,
+    console::Console,
+    data::{
+        Dataset,
+        loader::{Labelled, Loader},
+    },
+    settings::{Config, Origin, Settings},
+};
+use folder::Folder;
+use watcher::{Memory, Note, Watcher};
+
+/// A run to be made.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Everything it can be told.
+    pub settings: &'a Settings,
+    /// The preset that the settings came from; for the record.
+    pub preset: &'a str,
+    /// Which network.
+    pub model: ModelKind,
+    /// What it learns from.
+    pub data: &'a Dataset,
+    /// The data set's folder; for the record.
+    pub data_path: &'a Path,
+    /// Where it leaves its files.
+    pub out: &'a Path,
+    /// Print a line of JSON for each epoch.
+    pub json: bool,
+    /// Weights to start from, in any format that [`weights`] reads.
+    pub weights: Option<&'a Path>,
+    /// Go on from the state in the folder, if there is one; else the folder's earlier run is replaced.
+    pub resume: bool,
+    /// The fingerprint of the data that the settings were used with before, where it is known.
+    pub fingerprint: Option<&'a str>,
+    /// End with a saved state on SIGINT and SIGTERM.
+    pub interruptible: bool,
+}
+
+impl Run<'_> {
+    /// Trains, and returns the model of the last epoch.
+    ///
+    /// # Errors
+    /// If the data cannot be used, the folder cannot be written, the folder's state is that of another run, the loss is
+    /// no longer finite, or a signal came.
+    pub fn train(&self, console: &Console) -> Result<Model> {
+        let recipe = self.settings.recipe_for(self.model);
+        let training = self.data.split("train")?;
+        let present = self.data.image_labels(&training)?;
+        let validation = validate::split(self.data, self.settings)?;
+        let note = Note {
+            settings: resume::text(self.settings)?,
+            model: self.model,
+            fingerprint: fingerprint(self.data, &training, &present)?,
+            threads: rayon::current_num_threads(),
+            memory: Memory::default(),
+        };
+        if self.fingerprint.is_some_and(|before| before != note.fingerprint) && !self.resume {
+            console
+                .warn("the training data are not those of the run that is repeated: their fingerprint is another one");
+        }
+        let state = self.out.join(STATE);
+        let saved = if self.resume && state.exists() { Some(resume::read(&state, &note, console)?) } else { None };
+        if let Some((_, memory)) = saved.as_ref().filter(|(saved, memory)| is_complete(saved, memory, &recipe)) {
+            console.note(format_args!("{}: this run is complete, after {} epochs", self.out.display(), memory.lines));
+            return complete(&self.out.join(LAST));
+        }
+
+        let photos = training.len();
+        let samples = training
+            .into_iter()
+            .zip(present)
+            .map(|(sample, present)| Labelled { photo: sample.photo, present })
+            .collect();
+        let loader = Loader::new(samples, self.settings.augment.clone(), recipe.batch, recipe.crop, recipe.seed)?;
+        let model = self.model(&recipe, saved.is_none(), console)?;
+        let mut training = Training::new(&model, &recipe)?;
+        if let Some((saved, _)) = &saved {
+            resume::named(&state, training.restore(saved))?;
+        }
+
+        let folder = Folder::open(self.out)?;
+        if !self.resume {
+            folder.clear()?;
+            folder.write(RECORD, self.record(&note, photos)?.as_bytes())?;
+        }
+        let Position { epoch, batch, step } = training.position();
+        let at = saved.as_ref().map(|_| (epoch + usize::from(batch > 0), step));
+        let note = Note { memory: saved.map(|(_, memory)| memory).unwrap_or_default(), ..note };
+        let journal = Journal::open(&folder.file(METRICS), note.memory.lines)?;
+        if self.resume {
+            console.note(format_args!("{}: going on after step {step}, in epoch {}", self.out.display(), epoch + 1));
+        }
+        let steps = recipe.epochs * recipe.steps(loader.batches());
+        let progress = console.progress(self.model.to_string(), steps as u64);
+        progress.advance(step as u64);
+        let mut watcher = Watcher::new(self, console, progress, validation, folder, journal, note, at);
+        watcher.interrupt = self.interruptible.then(Interrupt::listen).transpose()?;
+        let done = training.run(&loader, &mut watcher);
+        let stopped =
+            done.map_err(|error| watcher.explain(error)).and_then(|()| watcher.take_failure().map_or(Ok(()), Err));
+        drop(training);
+        stopped.map(|()| model)
+    }
+
+    /// The network, before its first step.
+    fn model(&self, recipe: &Recipe, load: bool, console: &Console) -> Result<Model> {
+        let classes = self.data.classes().names()[1..].to_vec();
+        let network = self.settings.network_for(self.model, classes);
+        let model = Model::new(network, recipe.seed, DType::F32, &Device::Cpu)?;
+        if let Some(path) = self.weights.filter(|_| load) {
+            let report = weights::load_file(path, &model.params.borrow())?;
+            console.note(format_args!("{}: {report}", path.display()));
+            if let Some(warning) = report.warning() {
+                console.warn(format_args!("{}: {warning}", path.display()));
+            }
+        }
+        Ok(model)
+    }
+
+    /// The text of `run.toml`.
+    fn record(&self, note: &Note, photos: usize) -> Result<String> {
+        // Paths that hold wherever the record is read. What is no UTF-8 has no place in TOML.
+        let absolute = |path: &Path| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            path.to_string_lossy().into_owned()
+        };
+        let run = Origin {
+            model: Some(self.model),
+            data: Some(absolute(self.data_path)),
+            weights: self.weights.map(absolute),
+            threads: Some(note.threads),
+            command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            platform: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+            photos: Some(photos),
+            fingerprint: Some(note.fingerprint.clone()),
+        };
+        Config::text(self.preset, &run, self.settings)
+    }
+}
+
+/// Whether there is nothing left to train.
+fn is_complete(saved: &Saved, memory: &Memory, recipe: &Recipe) -> bool {
+    memory.ended || saved.position().epoch >= recipe.epochs
+}
+
+/// The model that a complete run has left.
+fn complete(path: &Path) -> Result<Model> {
+    checkpoint::load(path, DType::F32, &Device::Cpu)?
+        .ok_or_else(|| Error::input(path, "describes no network; this is not the file that the run left there"))
+}

@@ -1,0 +1,317 @@
+//! Watches the loop: bar, log, validation, checkpoints.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use wseg_cuda_runner::{
+    model::{Model, ModelKind},
+    train::{Observer, StepReport, Training, checkpoint},
+};
+
+use super::{
+    EpochLog, Interrupt, Journal, Run, exact,
+    folder::{BEST, Folder, LAST, STATE},
+    ranking::{Place, Ranking},
+    validate::{Validated, validate},
+};
+use crate::{
+    Error, Result,
+    console::{Console, Progress},
+};
+
+/// What a saved training says beside its weights: what it was told, and what the watcher has to remember.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    /// The settings as TOML.
+    pub(super) settings: String,
+    pub(super) model: ModelKind,
+    pub(super) fingerprint: String,
+    pub(super) threads: usize,
+    pub(super) memory: Memory,
+}
+
+/// What the watcher has to remember.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Memory {
+    /// Lines of the log.
+    pub(super) lines: usize,
+    /// Whether training has ended before its last epoch.
+    pub(super) ended: bool,
+    ranking: Ranking,
+    sums: Sums,
+}
+
+/// Sums over the steps of an epoch.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sums {
+    steps: usize,
+    #[serde(with = "exact")]
+    classification: f64,
+    #[serde(with = "exact")]
+    segmentation: f64,
+    segmented: usize,
+    #[serde(with = "exact")]
+    gradient_norm: f64,
+    clipped: bool,
+    step: usize,
+    #[serde(with = "exact")]
+    rate: f64,
+}
+
+impl Sums {
+    fn add(&mut self, report: &StepReport) {
+        self.steps += 1;
+        self.classification += report.classification;
+        if let Some(segmentation) = report.segmentation {
+            self.segmentation += segmentation;
+            self.segmented += 1;
+        }
+        if let Some(norm) = report.gradient_norm {
+            self.gradient_norm += norm;
+            self.clipped = true;
+        }
+        (self.step, self.rate) = (report.step + 1, report.rate);
+    }
+}
+
+/// How fast photos go through, by this process.
+#[derive(Debug)]
+struct Speed {
+    started: Instant,
+    photos: usize,
+}
+
+impl Speed {
+    fn new() -> Self {
+        Self { started: Instant::now(), photos: 0 }
+    }
+
+    /// Photos a second.
+    fn per_second(&self) -> f64 {
+        self.photos as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+}
+
+/// Watches the loop.
+pub(super) struct Watcher<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) console: &'a Console,
+    pub(super) progress: Progress<'a>,
+    pub(super) validation: Vec<Validated>,
+    pub(super) folder: Folder,
+    pub(super) journal: Journal,
+    pub(super) interrupt: Option<Interrupt>,
+    pub(super) epochs: usize,
+    pub(super) note: Note,
+    speed: Speed,
+    unsaved_steps: usize,
+    saved_at: Instant,
+    /// Where the training stood when it was saved: epoch, from 1, and steps.
+    saved: Option<(usize, usize)>,
+    failure: Option<Error>,
+}
+
+impl<'a> Watcher<'a> {
+    /// A watcher of a training that has begun, or goes on where it was saved.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that it watches or writes to")]
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        console: &'a Console,
+        progress: Progress<'a>,
+        validation: Vec<Validated>,
+        folder: Folder,
+        journal: Journal,
+        note: Note,
+        saved: Option<(usize, usize)>,
+    ) -> Self {
+        Self {
+            run,
+            console,
+            progress,
+            validation,
+            folder,
+            journal,
+            interrupt: None,
+            epochs: run.settings.recipe_for(run.model).epochs,
+            note,
+            speed: Speed::new(),
+            unsaved_steps: 0,
+            saved_at: Instant::now(),
+            saved,
+            failure: None,
+        }
+    }
+
+    /// The reason why the loop ended with an error, with where the training can go on from.
+    pub(super) fn explain(&mut self, error: wseg_cuda_runner::Error) -> Error {
+        // The loop only knows that it was stopped; the reason was kept.
+        let error = self.failure.take().unwrap_or(Error::Runner(error));
+        if matches!(error, Error::Stopped(..)) {
+            return error;
+        }
+        let state = self.folder.file(STATE);
+        let told = match self.saved {
+            Some((epoch, step)) => {
+                format!("{error}; the last good checkpoint is {}, of epoch {epoch} after step {step}", state.display())
+            }
+            None => format!("{error}; there is no checkpoint yet"),
+        };
+        if error.exit_code() == 2 { Error::Input(told) } else { Error::Failed(told) }
+    }
+
+    /// Whether training ended early or was asked to stop.
+    pub(super) fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    fn keep_reason(&mut self, error: Error) -> wseg_cuda_runner::Error {
+        match error {
+            Error::Runner(error) => error,
+            other => {
+                let told = wseg_cuda_runner::Error::Training(other.to_string());
+                self.failure = Some(other);
+                told
+            }
+        }
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn step(&mut self, report: &StepReport) -> wseg_cuda_runner::Result<()> {
+        self.note.memory.sums.add(report);
+        self.speed.photos += report.photos;
+        self.unsaved_steps += 1;
+        let segmentation = report.segmentation.map_or(String::new(), |loss| format!(" seg {loss:.4}"));
+        self.progress.message(format!(
+            "epoch {}/{} cls {:.4}{segmentation} {:.0} img/s",
+            report.epoch + 1,
+            self.epochs,
+            report.classification,
+            self.speed.per_second()
+        ));
+        self.progress.advance(1);
+        Ok(())
+    }
+
+    fn epoch(&mut self, epoch: usize, model: &Model) -> wseg_cuda_runner::Result<()> {
+        self.end_of_epoch(epoch, model).map_err(|error| self.keep_reason(error))
+    }
+
+    fn between(&mut self, training: &Training<'_>) -> wseg_cuda_runner::Result<ControlFlow<()>> {
+        let keep = &self.run.settings.checkpoint;
+        let position = training.position();
+        let done = position.epoch == self.epochs;
+        let asked = self.interrupt.as_ref().and_then(Interrupt::asked).filter(|_| !done);
+        let due = position.batch == 0
+            || asked.is_some()
+            || (keep.steps > 0 && self.unsaved_steps >= keep.steps)
+            || (keep.minutes > 0.0 && self.saved_at.elapsed() >= Duration::from_secs_f64(60.0 * keep.minutes));
+        if due {
+            self.save(training).map_err(|error| self.keep_reason(error))?;
+        }
+        if self.note.memory.ended {
+            return Ok(ControlFlow::Break(()));
+        }
+        let Some((signal, code)) = asked else { return Ok(ControlFlow::Continue(())) };
+        let told = format!(
+            "stopped by {signal} after step {}; to go on: wseg train --resume {}",
+            position.step,
+            self.run.out.display()
+        );
+        self.failure = Some(Error::Stopped(told, code));
+        Ok(ControlFlow::Break(()))
+    }
+}
+
+impl Watcher<'_> {
+    fn end_of_epoch(&mut self, epoch: usize, model: &Model) -> Result<()> {
+        let photos_per_second = self.speed.per_second();
+        let Memory { sums, ranking, ended, .. } = &mut self.note.memory;
+        let sums = std::mem::take(sums);
+        let wanted = &self.run.settings.validation;
+        let last = epoch + 1 == self.epochs;
+        let looked = !self.validation.is_empty() && (last || (epoch + 1).is_multiple_of(wanted.every));
+        let (validation_loss, report) = match looked {
+            true => {
+                let (loss, report) = validate(model, &self.validation)?;
+                (Some(loss), report)
+            }
+            false => (None, None),
+        };
+        let validation_miou = report.and_then(|report| report.mean_iou);
+        let bytes = checkpoint::encode(model)?;
+        self.folder.write(LAST, &bytes)?;
+        if let Some(loss) = validation_loss {
+            let keep = self.run.settings.checkpoint.keep;
+            let place = ranking.see(epoch + 1, wanted.best.score(loss, validation_miou), keep);
+            if place == Place::First {
+                self.folder.write(BEST, &bytes)?;
+            }
+            if place != Place::Out && keep > 1 {
+                self.folder.write_epoch(epoch + 1, &bytes)?;
+            }
+            *ended = !last && ranking.is_over(wanted.patience);
+        } else if self.validation.is_empty() {
+            // Nothing says that another epoch is better.
+            self.folder.write(BEST, &bytes)?;
+        }
+        let (steps, segmented) = (sums.steps.max(1) as f64, sums.segmented.max(1) as f64);
+        self.tell(&EpochLog {
+            epoch: epoch + 1,
+            step: sums.step,
+            rate: sums.rate,
+            loss_classification: sums.classification / steps,
+            loss_segmentation: (sums.segmented > 0).then(|| sums.segmentation / segmented),
+            gradient_norm: sums.clipped.then(|| sums.gradient_norm / steps),
+            photos_per_second,
+            validation_loss,
+            validation_miou,
+        })?;
+        self.speed = Speed::new();
+        Ok(())
+    }
+
+    /// Hands the numbers of an epoch to everyone who wants them: the log and the console. A further writer is called
+    /// here.
+    fn tell(&mut self, log: &EpochLog) -> Result<()> {
+        let line = self.journal.append(log)?;
+        self.note.memory.lines = self.journal.lines();
+        if self.run.json {
+            self.console.print(&line);
+        } else if let Some(loss) = log.validation_loss {
+            let miou = log.validation_miou.map_or(String::new(), |miou| format!(", mIoU {miou:.1} %"));
+            self.console.note(format!(
+                "{} epoch {}/{}: validation loss {loss:.4}{miou}",
+                self.run.model, log.epoch, self.epochs
+            ));
+        }
+        if self.note.memory.ended {
+            self.console.note(format!(
+                "{} ends after epoch {}: {} looks at the validation split without a better one",
+                self.run.model, log.epoch, self.run.settings.validation.patience
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes the whole training. Until the new file is complete, the old one stays.
+    fn save(&mut self, training: &Training<'_>) -> Result<()> {
+        self.journal.sync()?;
+        let note = serde_json::to_value(&self.note)
+            .map_err(|error| Error::Failed(format!("the checkpoint cannot be written: {error}")))?;
+        self.folder.write(STATE, &training.encode(note)?)?;
+        let epochs: Vec<usize> = self.note.memory.ranking.kept().iter().map(|look| look.epoch).collect();
+        self.folder.keep_epochs(&epochs)?;
+        let position = training.position();
+        // At the end of an epoch the position is the start of the next.
+        self.saved = Some((position.epoch + usize::from(position.batch > 0), position.step));
+        (self.unsaved_steps, self.saved_at) = (0, Instant::now());
+        Ok(())
+    }
+}
