@@ -16,7 +16,7 @@ use crate::{
 pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
     let settings = settings(args)?;
     super::require_fresh(&args.out, args.overwrite)?;
-    let data = Dataset::open(&args.data)?;
+    let data = Dataset::open_with(&args.data, &args.source.options())?;
     super::use_threads(args.threads)?;
     let model = match args.model {
         ModelKind::SingleStage => wseg_cuda_runner::model::ModelKind::SingleStage,
