@@ -1,11 +1,13 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
 mod bench;
+mod data;
 mod help;
 mod predict;
 mod value;
 
 pub use bench::{BenchArgs, Work};
+pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use predict::{Artifact, PredictArgs};
 pub use value::KeyValue;
 
@@ -65,6 +67,9 @@ pub enum ColorWhen {
 pub enum Command {
     /// Make a synthetic data set with exact masks, in VOC layout.
     Synth(SynthArgs),
+    /// Look through a data set, or write it in VOC layout.
+    #[command(long_about = data::DATA)]
+    Data(DataArgs),
     /// Train a network from image labels.
     #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
@@ -133,9 +138,17 @@ pub enum ModelKind {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = help::TRAIN_EXAMPLES)]
 pub struct TrainArgs {
-    /// Data set in VOC layout (see below).
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["config", "resume"])]
+    /// Data set: a folder in VOC layout (see below), a label file, or a folder of photos for each class.
+    #[arg(
+        long,
+        value_name = "DIR|FILE",
+        value_hint = ValueHint::AnyPath,
+        required_unless_present_any = ["config", "resume"]
+    )]
     pub data: Option<PathBuf>,
+    /// What else there is to say about the data set.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Network and recipe to start from: `wseg presets` lists them [default: the --config file's, or small].
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
@@ -224,7 +237,7 @@ pub struct EvalArgs {
     /// Folder of predicted masks, NAME.png.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub pred: PathBuf,
-    /// Folder of true masks, NAME.png.
+    /// Folder of true masks, NAME.png or NAME.mat.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub gt: PathBuf,
     /// The names to compare, one a line [default: every mask in --gt].

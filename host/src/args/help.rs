@@ -26,6 +26,7 @@ DIR in VOC layout:
   classes.txt                              one class a line, line 1 is `background`
   labels.csv                               optional: NAME,CLASS;CLASS a line
   SegmentationClass/NAME.png               optional with labels.csv: masks, 255 is ignored
+`wseg data --help` lists the other forms.
 
 Examples:
   wseg train --data shapes --preset small --out runs/shapes
@@ -33,7 +34,9 @@ Examples:
   wseg train --data mine --preset small --weights runs/shapes/best.safetensors --out runs/mine
   wseg train --resume runs/mine
   wseg train --config runs/mine/run.toml --set rate=0.05 --out runs/mine-slower
-  wseg train --data voc --preset resnet38 --weights FILE --batch 4 --set accumulate=4 --out runs/voc";
+  wseg train --data voc --preset resnet38 --weights FILE --batch 4 --set accumulate=4 --out runs/voc
+  wseg train --data photos/labels.csv --val-share 0.1 --preset small --out runs/photos
+  wseg train --data VOCdevkit/VOC2012 --sbd benchmark_RELEASE --preset resnet38 --weights FILE --out runs/voc";
 
 /// What `wseg import` does.
 pub(super) const IMPORT: &str = "\

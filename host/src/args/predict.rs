@@ -31,7 +31,7 @@ pub struct PredictArgs {
     /// Names of the classes of weights from elsewhere, one a line, line 1 is `background` [default: Pascal VOC's].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "preset")]
     pub classes: Option<PathBuf>,
-    /// Photos: a file, a folder, or a .txt list with a path or a name a line; may be given several times.
+    /// Photos: a file, a folder, a .txt list with a path or a name a line, or a label file; may be given several times.
     #[arg(long, value_name = "FILE|DIR|LIST", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
     pub images: Vec<PathBuf>,
     /// Folder for the masks; made if it is not there.
@@ -46,7 +46,8 @@ pub struct PredictArgs {
     /// Do not look at the mirrored photo.
     #[arg(long, overrides_with = "flip")]
     no_flip: bool,
-    /// The classes each photo shows: a labels.csv (NAME,CLASS;CLASS a line) or a folder of masks NAME.png.
+    /// The classes each photo shows: a label file (NAME,CLASS;CLASS a line, or JSON lines), a folder of masks NAME.png or
+    /// NAME.mat, or of a folder for each class.
     #[arg(long, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
     pub labels: Option<PathBuf>,
     /// Power on the background's probability; above 1 objects grow [default: the checkpoint's].

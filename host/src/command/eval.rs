@@ -6,7 +6,7 @@ use crate::{
     Error, Result,
     args::EvalArgs,
     console::Console,
-    data::{Classes, read_list, reason, require_folder},
+    data::{Classes, mask, read_list, reason, require_folder},
     metrics::{Pair, evaluate},
     report::table,
 };
@@ -27,7 +27,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         .iter()
         .map(|name| Pair {
             prediction: args.pred.join(format!("{name}.png")),
-            truth: args.gt.join(format!("{name}.png")),
+            truth: mask::find(&args.gt, name).unwrap_or_else(|| args.gt.join(format!("{name}.png"))),
         })
         .collect();
     let missing = pairs.iter().filter(|pair| !pair.prediction.is_file()).count();
@@ -71,13 +71,14 @@ fn masks_in(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| Error::input(folder, reason(&error)))?.path();
-        if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|ending| ending == "png")) {
+        if let (Some(stem), true) = (path.file_stem(), mask::is_mask(&path)) {
             names.push(stem.to_string_lossy().into_owned());
         }
     }
     if names.is_empty() {
-        return Err(Error::input(folder, "no masks (NAME.png) in this folder"));
+        return Err(Error::input(folder, "no masks (NAME.png or NAME.mat) in this folder"));
     }
     names.sort();
+    names.dedup();
     Ok(names)
 }

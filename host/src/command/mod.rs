@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod data;
 pub mod demo;
 pub mod eval;
 pub mod import;
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
 pub fn run(command: &Command, console: &Console) -> Result<()> {
     match command {
         Command::Synth(args) => synth::run(args, console),
+        Command::Data(args) => data::run(args, console),
         Command::Train(args) => train::run(args, console),
         Command::Import(args) => import::run(args, console),
         Command::Predict(args) => predict::run(args, console),

@@ -6,7 +6,7 @@ use crate::{
     Error, Result,
     args::{self, KeyValue, TrainArgs},
     console::Console,
-    data::Dataset,
+    data::{Dataset, Options},
     settings::{Config, DEFAULT_PRESET, Origin, Settings},
     training::{BEST, LAST, RECORD, Run},
 };
@@ -23,7 +23,7 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
         None => Plan::start(args)?,
     };
     let out = plan.out.as_path();
-    let data = Dataset::open(&plan.data)?;
+    let data = Dataset::open_with(&plan.data, &plan.source)?;
     super::use_threads(plan.threads)?;
     Run {
         settings: &plan.settings,
@@ -55,6 +55,7 @@ struct Plan {
     preset: String,
     model: ModelKind,
     data: PathBuf,
+    source: Options,
     weights: Option<PathBuf>,
     threads: Option<usize>,
     /// Of the data of the run that is repeated.
@@ -81,12 +82,13 @@ impl Plan {
         let settings = settings.with(&changes(args, model))?;
         let out = args.out.clone().unwrap_or_default();
         let data = data(args, &origin, args.config.as_deref())?;
+        let source = source(args, &origin);
         let threads = threads(args, &origin, args.config.as_deref())?;
         super::require_fresh(&out, args.overwrite)?;
         let weights = args.weights.clone().or(origin.weights.map(PathBuf::from));
         // Other data are meant to be others.
         let fingerprint = origin.fingerprint.filter(|_| args.data.is_none());
-        Ok(Self { settings, preset, model, data, weights, threads, fingerprint, out })
+        Ok(Self { settings, preset, model, data, source, weights, threads, fingerprint, out })
     }
 
     /// The training in a folder, as its record says.
@@ -104,6 +106,7 @@ impl Plan {
             preset: config.preset.clone().unwrap_or_else(|| DEFAULT_PRESET.to_owned()),
             model: origin.model.unwrap_or(ModelKind::SingleStage),
             data: data(args, origin, Some(&record))?,
+            source: source(args, origin),
             weights: origin.weights.clone().map(PathBuf::from),
             threads: threads(args, origin, Some(&record))?,
             fingerprint: origin.fingerprint.clone(),
@@ -129,6 +132,19 @@ fn data(args: &TrainArgs, origin: &Origin, file: Option<&Path>) -> Result<PathBu
         let problem = "has no `data` in its section `run`; name the data set with --data DIR";
         Error::input(file.unwrap_or(Path::new("--config")), problem)
     })
+}
+
+/// What else is said about the data set: the flags', or the file's.
+fn source(args: &TrainArgs, origin: &Origin) -> Options {
+    let given = args.source.options();
+    Options {
+        sbd: given.sbd.or_else(|| origin.sbd.clone().map(PathBuf::from)),
+        val_share: if given.val_share > 0.0 {
+            given.val_share
+        } else {
+            origin.val_share.unwrap_or(0.0).clamp(0.0, 0.99)
+        },
+    }
 }
 
 /// `--set`, then the flags for single settings.

@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-use crate::{
-    Error, Result,
-    data::{nearest, numbered_lines, read_text},
-    palette::VOID,
-};
+use super::text::{MAX_NAME, nearest, numbered_lines, read_text, shown};
+use crate::{Error, Result, palette::VOID};
 
 /// The object classes of Pascal VOC, in the order of their values in its masks.
 pub const VOC_OBJECTS: [&str; 20] = [
@@ -32,6 +29,9 @@ pub const VOC_OBJECTS: [&str; 20] = [
     "tvmonitor",
 ];
 
+/// The name of the class of value 0.
+const BACKGROUND: &str = "background";
+
 /// Names of the classes, the background first: a mask's value is the index of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes(Vec<String>);
@@ -51,13 +51,32 @@ impl Classes {
         }
         for (index, name) in names.iter().enumerate() {
             if name.is_empty() || name.contains([',', ';', '\n']) {
+                let name = shown(name);
                 return Err(format!("`{name}` cannot be a class name: it is empty or holds a comma or a semicolon"));
             }
+            if name.len() > MAX_NAME {
+                return Err(format!("`{}` is longer than the {MAX_NAME} bytes of a class name", shown(name)));
+            }
             if let Some(first) = names[..index].iter().position(|earlier| earlier == name) {
-                return Err(format!("line {}: `{name}` is on line {} already", index + 1, first + 1));
+                return Err(format!("line {}: `{}` is on line {} already", index + 1, shown(name), first + 1));
             }
         }
         Ok(Self(names))
+    }
+
+    /// The classes of these objects, in their order, after the background; `background` among them is left out.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_objects<'a>(objects: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let objects = objects.into_iter().filter(|name| *name != BACKGROUND);
+        Self::new(std::iter::once(BACKGROUND).chain(objects).map(str::to_owned).collect())
+    }
+
+    /// The classes of Pascal VOC.
+    #[must_use]
+    pub fn voc() -> Self {
+        Self(std::iter::once(BACKGROUND).chain(VOC_OBJECTS).map(str::to_owned).collect())
     }
 
     /// Reads `classes.txt`: one name a line, line 1 is `background`.
@@ -65,15 +84,22 @@ impl Classes {
     /// # Errors
     /// The file cannot be read, does not start with the background, or see [`Self::new`].
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_text(path)?;
-        let names: Vec<String> = numbered_lines(&text).map(|(_, name)| name.to_owned()).collect();
+        Self::parse(path, &read_text(path)?)
+    }
+
+    /// As [`Self::read`], of the file's text.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `path` is the name that the error uses.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let names: Vec<String> = numbered_lines(text).map(|(_, name)| name.to_owned()).collect();
         // Without this check a forgotten first line would shift every class by one, in silence.
         match names.first() {
             Some(first) if first.to_lowercase().contains("background") => {}
             Some(first) => {
                 return Err(Error::input(
                     path,
-                    format!("line 1 is `{first}`; it must be `background`, the class of value 0"),
+                    format!("line 1 is `{}`; it must be `background`, the class of value 0", shown(first)),
                 ));
             }
             None => {
@@ -109,8 +135,8 @@ impl Classes {
     pub fn value(&self, name: &str) -> Result<usize, String> {
         self.0.iter().position(|known| known == name).ok_or_else(|| {
             match nearest(name, self.0.iter().map(String::as_str)) {
-                Some(near) => format!("there is no class `{name}`; is `{near}` meant?"),
-                None => format!("there is no class `{name}` in classes.txt"),
+                Some(near) => format!("there is no class `{}`; is `{near}` meant?", shown(name)),
+                None => format!("there is no class `{}` in classes.txt", shown(name)),
             }
         })
     }
@@ -148,6 +174,8 @@ mod tests {
             let message = read(text).unwrap_err().to_string();
             assert!(message.contains("classes.txt: ") && message.contains(expected), "{message}");
         }
+        let long = Classes::of_objects(["x".repeat(201).as_str()]).unwrap_err();
+        assert!(long.contains("longer than the 200 bytes of a class name") && long.len() < 200, "{long}");
         let many = (0..256).map(|index| format!("class{index}")).collect();
         assert!(Classes::new(many).unwrap_err().contains("256 classes"));
     }

@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::{
     Error, Result,
-    data::{Problems, read_list, reason},
+    data::{Problems, folders::ClassFolders, labels::Rows, list, reason, text::shown},
 };
 
 /// Endings that photos have, as they are looked for.
@@ -16,16 +16,18 @@ pub const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "JPG", "JPEG", "PNG"];
 /// A photo to segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Photo {
-    /// Its file name without the ending: what the results are called.
+    /// Its file name without the ending, for photos of label files and class folders with the folders before it: what the
+    /// results are called. It leads nowhere but down.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
 }
 
-/// The photos that files, folders and `.txt` lists name, in the order given; a folder's are sorted by name.
+/// The photos that files, folders, `.txt` lists and label files name, in the order given; a folder's are sorted by name.
 ///
-/// A line of a list is a path, as seen from the list's folder or from the working folder, or, for the lists of a data set
-/// in VOC layout, the name of one of its photos.
+/// A folder holds photos, or a folder of photos for each class. A line of a list is a path, as seen from the list's folder
+/// or from the working folder, or, for the lists of a data set in VOC layout, the name of one of its photos or a path
+/// from its folder.
 ///
 /// # Errors
 /// A path or line that leads to no photo, a folder without photos, or two photos of the same name.
@@ -35,31 +37,66 @@ pub fn photos(inputs: &[PathBuf]) -> Result<Vec<Photo>> {
         if input.is_dir() {
             found.extend(in_folder(input)?);
         } else if input.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt")) {
-            found.extend(in_list(input)?);
+            found.extend(in_list(input)?.into_iter().map(Photo::named_by_file));
         } else if !input.exists() {
             return Err(Error::input(input, "no such file or folder"));
         } else if is_photo(input) {
-            found.push(input.clone());
+            found.push(Photo::named_by_file(input.clone()));
+        } else if Rows::is_label_file(input) {
+            found.extend(in_label_file(input)?);
         } else {
-            return Err(Error::input(input, "not a photo (.jpg, .png), a folder of them, or a .txt list"));
+            let problem = "not a photo (.jpg, .png), a folder of them, a .txt list, or a label file (.csv, .jsonl)";
+            return Err(Error::input(input, problem));
         }
     }
     let mut by_name: HashMap<String, PathBuf> = HashMap::new();
     let mut photos = Vec::with_capacity(found.len());
-    for path in found {
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        match by_name.insert(name.clone(), path.clone()) {
+    for photo in found {
+        match by_name.insert(photo.name.clone(), photo.path.clone()) {
             // The same file named twice is segmented once.
-            Some(earlier) if earlier == path => {}
+            Some(earlier) if earlier == photo.path => {}
             Some(earlier) => {
                 let problem =
                     format!("has the same name as {}; their results would overwrite each other", earlier.display());
-                return Err(Error::input(&path, problem));
+                return Err(Error::input(&photo.path, problem));
             }
-            None => photos.push(Photo { name, path }),
+            None => photos.push(photo),
         }
     }
     Ok(photos)
+}
+
+impl Photo {
+    fn named_by_file(path: PathBuf) -> Self {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { name, path }
+    }
+}
+
+/// A photo's name in a data set: its path without the ending, or its file name where the path leads elsewhere.
+#[must_use]
+pub fn name_of(image: &str) -> String {
+    let mut parts = Vec::new();
+    for component in Path::new(image).components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_string_lossy()),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                let file = Path::new(image).file_name().unwrap_or_default().to_string_lossy();
+                return bare_name(&file).to_owned();
+            }
+        }
+    }
+    bare_name(&parts.join("/")).to_owned()
+}
+
+/// The photo that a label file calls `image`: a path from the file's folder or from JPEGImages in it, with its ending or
+/// without.
+#[must_use]
+pub fn find_labelled(folder: &Path, image: &str) -> Option<PathBuf> {
+    let folders = [folder.to_owned(), folder.join("JPEGImages")];
+    let as_path = folders.iter().map(|folder| folder.join(image)).find(|path| path.is_file() && is_photo(path));
+    as_path.or_else(|| folders.iter().find_map(|folder| find(folder, bare_name(image))))
 }
 
 /// The photo called `name` in a folder, whatever its ending.
@@ -77,12 +114,13 @@ pub fn bare_name(name: &str) -> &str {
     }
 }
 
-fn is_photo(path: &Path) -> bool {
+/// Whether a file's name is that of a photo.
+pub(super) fn is_photo(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
     ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
-fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+fn in_folder(folder: &Path) -> Result<Vec<Photo>> {
     let entries = std::fs::read_dir(folder).map_err(|error| Error::input(folder, reason(&error)))?;
     let mut paths = Vec::new();
     for entry in entries {
@@ -91,29 +129,48 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
-    if paths.is_empty() {
-        return Err(Error::input(folder, "no photos (.jpg, .png) in this folder"));
-    }
     paths.sort();
+    if !paths.is_empty() {
+        return Ok(paths.into_iter().map(Photo::named_by_file).collect());
+    }
+    let Some(folders) = ClassFolders::find(folder)? else {
+        return Err(Error::input(folder, "no photos (.jpg, .png) in this folder"));
+    };
+    Ok(folders.photos().map(|photo| Photo { name: photo.name.clone(), path: photo.path.clone() }).collect())
+}
+
+fn in_list(file: &Path) -> Result<Vec<PathBuf>> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    // DATA/ImageSets/Segmentation/val.txt names photos in DATA/JPEGImages, or by paths from DATA.
+    let data = folder.join("../..");
+    let voc = data.join("JPEGImages");
+    let mut problems = Problems::default();
+    let mut paths = Vec::new();
+    for line in list::read_lines(file, &mut problems) {
+        let photo = &line.photo;
+        let as_path = [folder.join(photo), PathBuf::from(photo), line.photo_in(&data), line.photo_in(folder)];
+        let found = as_path.into_iter().find(|path| path.is_file() && is_photo(path));
+        match found.or_else(|| find(folder, photo)).or_else(|| find(&voc, photo)) {
+            Some(path) => paths.push(path),
+            None => problems.push(file, format!("there is no photo `{}`", shown(photo))),
+        }
+    }
+    problems.into_result(|count| format!("{}: {count} lines lead to no photo", file.display()))?;
     Ok(paths)
 }
 
-fn in_list(list: &Path) -> Result<Vec<PathBuf>> {
-    let folder = list.parent().unwrap_or(Path::new(""));
-    // DATA/ImageSets/Segmentation/val.txt names photos in DATA/JPEGImages.
-    let voc = folder.join("../../JPEGImages");
+fn in_label_file(file: &Path) -> Result<Vec<Photo>> {
+    let folder = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
-    let mut paths = Vec::new();
-    for line in read_list(list)? {
-        let as_path = [folder.join(&line), PathBuf::from(&line)];
-        let found = as_path.into_iter().find(|path| path.is_file() && is_photo(path));
-        match found.or_else(|| find(folder, &line)).or_else(|| find(&voc, &line)) {
-            Some(path) => paths.push(path),
-            None => problems.push(list, format!("there is no photo `{line}`")),
+    let mut photos = Vec::new();
+    for row in Rows::read(file, &mut problems).rows {
+        match find_labelled(folder, &row.image) {
+            Some(path) => photos.push(Photo { name: name_of(&row.image), path }),
+            None => problems.push(file, format!("line {}: there is no photo `{}`", row.line, shown(&row.image))),
         }
     }
-    problems.into_result(|count| format!("{}: {count} lines lead to no photo", list.display()))?;
-    Ok(paths)
+    problems.into_result(|count| format!("{}: {count} lines lead to no photo", file.display()))?;
+    Ok(photos)
 }
 
 #[cfg(test)]
@@ -163,5 +220,42 @@ mod tests {
         touch(png.clone());
         assert_eq!(photos(&[jpg.clone(), jpg.clone()]).unwrap().len(), 1);
         assert!(photos(&[jpg, png]).unwrap_err().to_string().contains("has the same name as"));
+    }
+
+    #[test]
+    fn class_folders_label_files_and_pairs_lead_to_photos() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["mine/cat/1.jpg", "mine/dog/1.jpg", "voc/JPEGImages/a.jpg", "voc/JPEGImages/b.jpg"] {
+            touch(dir.path().join(name));
+        }
+        let mine = dir.path().join("mine");
+        assert_eq!(names(&photos(std::slice::from_ref(&mine)).unwrap()), ["cat/1", "dog/1"]);
+        let file = mine.join("labels.csv");
+        std::fs::write(&file, "image,labels\ncat/1.jpg,cat\n./dog/1,dog\n../voc/JPEGImages/a.jpg,cat\n").unwrap();
+        assert_eq!(names(&photos(std::slice::from_ref(&file)).unwrap()), ["cat/1", "dog/1", "a"]);
+        std::fs::write(&file, "cat/1.jpg,cat\ncow/1.jpg,cow\n").unwrap();
+        let message = photos(&[file]).unwrap_err().to_string();
+        assert!(message.ends_with("labels.csv: line 2: there is no photo `cow/1.jpg`"), "{message}");
+        for list in ["voc/pairs.txt", "voc/ImageSets/Segmentation/train.txt"] {
+            let list = dir.path().join(list);
+            touch(list.clone());
+            std::fs::write(&list, "/JPEGImages/a.jpg /SegmentationClass/a.png\n/JPEGImages/b.jpg\n").unwrap();
+            assert_eq!(names(&photos(&[list]).unwrap()), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_but_down() {
+        for (image, name) in [
+            ("a.jpg", "a"),
+            ("./cat/a.b.png", "cat/a.b"),
+            ("cat//a", "cat/a"),
+            ("../../etc/a.jpg", "a"),
+            ("cat/../../a.jpg", "a"),
+            ("/etc/a.jpg", "a"),
+            ("..", ""),
+        ] {
+            assert_eq!(name_of(image), name, "{image}");
+        }
     }
 }

@@ -6,26 +6,53 @@ use crate::{Error, Result};
 
 /// Collects what is wrong with a set of files, so that a person can mend everything at once.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<String>);
+pub struct Problems {
+    told: Vec<String>,
+    count: usize,
+}
 
 impl Problems {
     /// How many problems a message names before it only counts.
     pub const SHOWN: usize = 20;
+    /// How many problems are kept before they are only counted: a file that is something else has one a line.
+    pub const KEPT: usize = 10_000;
 
     /// Notes a problem of a file.
     pub fn push(&mut self, path: &Path, problem: impl std::fmt::Display) {
-        self.0.push(Error::input(path, problem).to_string());
+        self.push_error(&Error::input(path, problem));
     }
 
     /// Notes a problem that names its file already.
     pub fn push_error(&mut self, error: &Error) {
-        self.0.push(error.to_string());
+        self.count += 1;
+        if self.told.len() < Self::KEPT {
+            self.told.push(error.to_string());
+        }
+    }
+
+    /// Adds the problems of another collection.
+    pub fn append(&mut self, other: Self) {
+        self.count += other.count;
+        self.told.extend(other.told);
+        self.told.truncate(Self::KEPT);
     }
 
     /// Whether nothing is wrong so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
+    }
+
+    /// How many problems there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The problems, one line each: up to [`Self::KEPT`] of them.
+    #[must_use]
+    pub fn into_told(self) -> Vec<String> {
+        self.told
     }
 
     /// Ends the collection, naming up to [`Self::SHOWN`] problems.
@@ -45,17 +72,18 @@ impl Problems {
     }
 
     fn into_result_showing(mut self, shown: usize, summary: impl FnOnce(usize) -> String) -> Result<()> {
-        let count = self.0.len();
+        let count = self.count;
         match count {
             0 => Ok(()),
-            1 => Err(Error::Input(self.0.swap_remove(0))),
+            1 => Err(Error::Input(self.told.swap_remove(0))),
             _ => {
                 let mut message = summary(count);
                 message.push(':');
-                for problem in self.0.iter().take(shown) {
+                for problem in self.told.iter().take(shown) {
                     message.push_str("\n  ");
                     message.push_str(problem);
                 }
+                let shown = shown.min(self.told.len());
                 if count > shown {
                     message.push_str(&format!("\n  and {} more", count - shown));
                 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use png::{BitDepth, ColorType, Compression, Transformations};
 
 use super::{MAX_DECODER_BYTES, PNG_SIGNATURE, check_size, read_bytes};
+use crate::data::mat;
 use crate::error::{Error, Result};
 use crate::{files, palette};
 
@@ -34,15 +35,22 @@ impl LabelMap {
 }
 
 /// Reads a mask: the indices of a palettised PNG (1, 2, 4 or 8 bits), the values of an eight-bit grey PNG, or an RGB
-/// PNG whose every pixel has exactly a colour of the Pascal VOC map.
+/// PNG whose every pixel has exactly a colour of the Pascal VOC map; or a mask of SBD, NAME.mat.
 ///
 /// # Errors
 /// One sentence naming the file if it is missing, no PNG, corrupt, too large, or a picture rather than a mask.
 pub fn read_mask(path: &Path) -> Result<LabelMap> {
+    if mat::is_mat(path) {
+        return mat::read_gtcls(path);
+    }
     decode_mask(path, &read_bytes(path)?)
 }
 
-pub(super) fn decode_mask(path: &Path, bytes: &[u8]) -> Result<LabelMap> {
+/// The mask in the bytes of a PNG; `path` is the name that errors use.
+///
+/// # Errors
+/// As [`read_mask`].
+pub fn decode_mask(path: &Path, bytes: &[u8]) -> Result<LabelMap> {
     if !bytes.starts_with(PNG_SIGNATURE) {
         return Err(Error::input(path, "is not a PNG; masks are palettised PNG files, as lossy formats blur labels"));
     }

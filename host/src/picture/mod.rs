@@ -9,8 +9,8 @@ mod photo;
 #[cfg(test)]
 mod tests;
 
-pub use mask::{LabelMap, encode_mask, read_mask, write_mask};
-pub use photo::{encode_photo, photo_size, read_photo, write_photo};
+pub use mask::{LabelMap, decode_mask, encode_mask, read_mask, write_mask};
+pub use photo::{decode_photo, encode_photo, photo_size, read_photo, write_photo};
 
 use std::fs;
 use std::path::Path;

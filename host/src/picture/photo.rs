@@ -44,7 +44,11 @@ pub fn photo_size(path: &Path) -> Result<(u32, u32)> {
     })
 }
 
-pub(super) fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
+/// The photo in the bytes of a file; `path` is the name that errors use.
+///
+/// # Errors
+/// As [`read_photo`].
+pub fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
     let opened = open(path, bytes)?;
     let refuse = |error: ImageError| Error::input(path, complaint(opened.format, &error));
     let mut picture = DynamicImage::from_decoder(opened.decoder).map_err(refuse)?;

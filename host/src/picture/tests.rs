@@ -8,8 +8,6 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use png::{BitDepth, ColorType};
 use proptest::prelude::*;
 
-use super::mask::decode_mask;
-use super::photo::decode_photo;
 use super::*;
 use crate::palette;
 

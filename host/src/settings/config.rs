@@ -30,7 +30,7 @@ use crate::{
 const MAX_BYTES: u64 = 1 << 20;
 
 /// What a training is told beside its settings, and what it says of itself: the section `run`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Origin {
     /// Which network.
@@ -39,6 +39,12 @@ pub struct Origin {
     /// Folder of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Folder of the Semantic Boundaries Dataset that is merged with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sbd: Option<String>,
+    /// Share of the photos that is held out for validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_share: Option<f64>,
     /// File of the weights it starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
@@ -64,8 +70,19 @@ pub struct Origin {
 
 impl Origin {
     /// The names of its keys.
-    const KEYS: [&str; 9] =
-        ["model", "data", "weights", "threads", "command", "version", "platform", "photos", "fingerprint"];
+    const KEYS: [&str; 11] = [
+        "model",
+        "data",
+        "sbd",
+        "val_share",
+        "weights",
+        "threads",
+        "command",
+        "version",
+        "platform",
+        "photos",
+        "fingerprint",
+    ];
 }
 
 /// A file of settings.

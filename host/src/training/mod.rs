@@ -173,6 +173,8 @@ impl Run<'_> {
         let run = Origin {
             model: Some(self.model),
             data: Some(absolute(self.data_path)),
+            sbd: self.data.options().sbd.as_deref().map(absolute),
+            val_share: Some(self.data.options().val_share).filter(|&share| share > 0.0),
             weights: self.weights.map(absolute),
             threads: Some(note.threads),
             command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),

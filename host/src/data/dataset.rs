@@ -1,33 +1,35 @@
-//! Data sets in VOC layout.
-//!
-//! ```text
-//! DIR/classes.txt                              one class a line, line 1 is `background`
-//! DIR/JPEGImages/NAME.jpg                      the photos (.jpeg and .png are found as well)
-//! DIR/ImageSets/Segmentation/{train,val}.txt   one NAME a line
-//! DIR/labels.csv                               optional: image labels, see `labels`
-//! DIR/SegmentationClass/NAME.png               masks; optional for training if there is a labels.csv
-//! ```
+//! A data set: its classes, its splits, their photos and image labels, in any [layout](super::layout).
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::{
-    Error, Result,
-    data::{
-        Classes, LabelSource, Problems,
-        labels::{ImageLabels, LabelFile},
-        photos, read_list, require_folder,
-    },
-    picture,
+use super::{
+    Classes, LabelSource, Problems,
+    labels::{ImageLabels, labels_of_mask},
+    layout::{self, Entry, Layout, Opened},
+    mask::mask_size,
+    share::held_out,
 };
+use crate::{Error, Result, picture};
 
-/// A data set in VOC layout.
+/// What can be said about a data set beside where it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    /// The Semantic Boundaries Dataset, to be merged with Pascal VOC.
+    pub sbd: Option<PathBuf>,
+    /// Share of the training photos that is held out as `val` where there is no such split: 0 to 1.
+    pub val_share: f64,
+}
+
+/// A data set.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     root: PathBuf,
     classes: Classes,
     labels: LabelSource,
+    layout: Layout,
+    options: Options,
 }
 
 /// A photo of a split.
@@ -44,31 +46,50 @@ pub struct Sample {
 }
 
 impl Dataset {
-    /// Opens a data set: checks its folders, reads the class names and the label file if there is one.
+    /// Opens a data set, a folder or a label file: tells its layout, reads the class names and the labels if there are any
+    /// but in masks.
     ///
     /// # Errors
     /// Names the folder or file that is missing or cannot be used.
-    pub fn open(root: &Path) -> Result<Self> {
-        require_folder(root)?;
-        let classes = root.join("classes.txt");
-        if !classes.is_file() {
-            let problem = "no such file; write the class names there, one a line, line 1 is `background`";
-            return Err(Error::input(&classes, problem));
-        }
-        let classes = Classes::read(&classes)?;
-        require_folder(&root.join("JPEGImages"))?;
-        let (file, masks) = (root.join("labels.csv"), root.join("SegmentationClass"));
-        let labels = if file.is_file() {
-            LabelSource::File(LabelFile::read(&file, &classes)?)
-        } else if masks.is_dir() {
-            LabelSource::Masks(masks)
-        } else {
-            return Err(Error::input(
-                root,
-                "neither labels.csv nor SegmentationClass: there are no image labels to learn from",
-            ));
-        };
-        Ok(Self { root: root.to_owned(), classes, labels })
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// As [`Self::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(path: &Path, options: &Options) -> Result<Self> {
+        let mut problems = Problems::default();
+        let data = Self::open_leniently(path, options, &mut problems)?;
+        let from = data.labels.path().display();
+        problems.into_result(|count| format!("{from}: {count} of its entries cannot be used"))?;
+        Ok(data)
+    }
+
+    /// As [`Self::open_with`]; what is wrong with single lines of a label file or class folders is added to `problems`
+    /// instead.
+    pub(super) fn open_leniently(path: &Path, options: &Options, problems: &mut Problems) -> Result<Self> {
+        let Opened { layout, classes, labels } = layout::open(path, options.sbd.as_deref(), problems)?;
+        Ok(Self { root: path.to_owned(), classes, labels, layout, options: options.clone() })
+    }
+
+    /// What was said about it when it was opened.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The folder or label file that was opened.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How it lies on the disk.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The class names.
@@ -83,10 +104,10 @@ impl Dataset {
         &self.labels
     }
 
-    /// Whether the data set has a list of that name.
+    /// Whether the data set has a split of that name, or a share of the training split in its place.
     #[must_use]
     pub fn has_split(&self, split: &str) -> bool {
-        self.list(split).is_file()
+        self.layout.has(split) || (split == "val" && self.shares())
     }
 
     /// The photos of a split, every file checked: photos and the masks that will be read exist, can be opened and are of
@@ -96,22 +117,22 @@ impl Dataset {
     /// Names the list if it is missing or empty, and the files that are missing or unfit (the first twenty and their
     /// number).
     pub fn split(&self, split: &str) -> Result<Vec<Sample>> {
-        let list = self.list(split);
-        let names = read_list(&list)?;
-        let mut samples = Vec::with_capacity(names.len());
         let mut problems = Problems::default();
-        let checked: Vec<_> = names.into_par_iter().map(|name| self.sample(name)).collect();
+        let entries = self.entries(split, &mut problems);
+        let checked: Vec<_> = entries.into_par_iter().map(|entry| self.sample(entry)).collect();
+        let mut samples = Vec::with_capacity(checked.len());
         for sample in checked {
             match sample {
                 Ok(sample) => samples.push(sample),
                 Err(error) => problems.push_error(&error),
             }
         }
-        problems.into_result(|count| format!("{}: {count} of its files cannot be used", list.display()))?;
+        let origin = self.layout.origin(split);
+        problems.into_result(|count| format!("{}: {count} of its files cannot be used", origin.display()))?;
         Ok(samples)
     }
 
-    /// The photos of a split, or `None` if the data set has no such list.
+    /// The photos of a split, or `None` if the data set has no such split.
     ///
     /// # Errors
     /// As [`Self::split`].
@@ -125,7 +146,8 @@ impl Dataset {
     /// # Errors
     /// Names the photos without labels and the masks that cannot be used.
     pub fn image_labels(&self, samples: &[Sample]) -> Result<Vec<ImageLabels>> {
-        let read: Vec<_> = samples.par_iter().map(|sample| self.labels.labels(&sample.name, &self.classes)).collect();
+        let read: Vec<_> =
+            samples.par_iter().map(|sample| self.labels_of(&sample.name, sample.mask.as_deref())).collect();
         let mut labels = Vec::with_capacity(samples.len());
         let mut problems = Problems::default();
         for result in read {
@@ -139,34 +161,58 @@ impl Dataset {
         Ok(labels)
     }
 
-    fn list(&self, split: &str) -> PathBuf {
-        self.root.join("ImageSets/Segmentation").join(format!("{split}.txt"))
+    /// The image labels of a photo with this mask.
+    pub(super) fn labels_of(&self, name: &str, mask: Option<&Path>) -> Result<ImageLabels> {
+        match (&self.labels, mask) {
+            // The mask may lie elsewhere than where others do.
+            (LabelSource::Masks(_), Some(mask)) => labels_of_mask(mask, &self.classes),
+            (labels, _) => labels.labels(name, &self.classes),
+        }
     }
 
-    fn sample(&self, name: String) -> Result<Sample> {
-        let folder = self.root.join("JPEGImages");
-        let photo = photos::find(&folder, &name)
-            .ok_or_else(|| Error::input(&folder.join(format!("{name}.jpg")), "no such file"))?;
+    /// The photos of a split as the layout names them; what is wrong with its list is added to `problems`.
+    pub(super) fn entries(&self, split: &str, problems: &mut Problems) -> Vec<Entry> {
+        let masks = matches!(self.labels, LabelSource::Masks(_));
+        let val = split == "val";
+        if !self.shares() || !(val || split == "train") {
+            return self.layout.entries(split, masks, problems);
+        }
+        let all = self.layout.entries("train", masks, problems);
+        let names: Vec<&str> = all.iter().map(|entry| entry.name.as_str()).collect();
+        let held = held_out(&names, self.options.val_share);
+        all.into_iter().zip(held).filter(|(_, held)| *held == val).map(|(entry, _)| entry).collect()
+    }
+
+    /// Whether a share of the training split is held out to validate on.
+    fn shares(&self) -> bool {
+        self.options.val_share > 0.0 && !self.layout.has("val")
+    }
+
+    fn sample(&self, entry: Entry) -> Result<Sample> {
+        let Entry { name, photo, mask } = entry;
         let size = picture::photo_size(&photo)?;
-        let mask = self.root.join("SegmentationClass").join(format!("{name}.png"));
-        let mask = match (mask.is_file(), &self.labels) {
-            (true, _) => {
-                check_same_size(&mask, picture::photo_size(&mask)?, size)?;
-                Some(mask)
-            }
-            (false, LabelSource::File(_)) => None,
-            (false, LabelSource::Masks(_)) => {
-                return Err(Error::input(
-                    &mask,
-                    "no such file; it is needed for the image labels, as there is no labels.csv",
-                ));
-            }
-        };
+        if let Some(mask) = &mask {
+            self.require_mask(mask)?;
+            check_same_size(mask, mask_size(mask)?, size)?;
+        }
         Ok(Sample { name, photo, mask, size })
+    }
+
+    /// Checks that a mask is there; it says what it is needed for.
+    pub(super) fn require_mask(&self, mask: &Path) -> Result<()> {
+        match (mask.is_file(), &self.labels) {
+            (true, _) => Ok(()),
+            (false, LabelSource::File(_)) => Err(Error::input(mask, "no such file")),
+            (false, LabelSource::Masks(_)) => {
+                let problem = "no such file; it is needed for the image labels, as there is no labels.csv";
+                Err(Error::input(mask, problem))
+            }
+        }
     }
 }
 
-fn check_same_size(mask: &Path, (width, height): (u32, u32), photo: (u32, u32)) -> Result<()> {
+/// Checks that a mask is of its photo's size.
+pub(super) fn check_same_size(mask: &Path, (width, height): (u32, u32), photo: (u32, u32)) -> Result<()> {
     if (width, height) == photo {
         return Ok(());
     }
