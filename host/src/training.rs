@@ -20,7 +20,7 @@ use crate::{
     console::{Console, Progress},
     data::{
         Dataset, Sample,
-        loader::{Labelled, Loader},
+        loader::{Labelled, Loader, Loading, Shape},
     },
     files,
     metrics::{Report, Tally},
@@ -49,6 +49,8 @@ pub struct Run<'a> {
     pub json: bool,
     /// Weights to start from, in any format that [`weights`] reads.
     pub weights: Option<&'a Path>,
+    /// How photos are read.
+    pub loading: Loading,
 }
 
 /// What a run logs for an epoch, a line of `metrics.jsonl`. Losses are means over the epoch's steps.
@@ -88,7 +90,10 @@ impl Run<'_> {
     /// If the data cannot be used, the folder cannot be written, or the loss is no longer finite.
     pub fn train(&self, console: &Console) -> Result<Model> {
         let recipe = self.settings.recipe_for(self.model);
-        let training = self.data.split("train")?;
+        let (training, unusable) = match self.loading.skip_bad {
+            true => self.data.usable_split("train")?,
+            false => (self.data.split("train")?, Vec::new()),
+        };
         let present = self.data.image_labels(&training)?;
         let validation = self.validation()?;
         let samples = training
@@ -96,7 +101,13 @@ impl Run<'_> {
             .zip(present)
             .map(|(sample, present)| Labelled { photo: sample.photo, present })
             .collect();
-        let loader = Loader::new(samples, self.settings.augment.clone(), recipe.batch, recipe.crop, recipe.seed)?;
+        let shape = Shape { batch: recipe.batch, side: recipe.crop };
+        let loader = Loader::new(samples, self.settings.augment.clone(), shape, recipe.seed, self.loading)?;
+        let skipped: Vec<&Error> = unusable.iter().chain(loader.skipped()).collect();
+        if let Some(first) = skipped.first() {
+            let count = skipped.len();
+            console.warn(format_args!("{count} training photos cannot be used and are left out; the first: {first}"));
+        }
         let classes = self.data.classes().names()[1..].to_vec();
         let network = self.settings.network_for(self.model, classes);
         let model = Model::new(network, recipe.seed, DType::F32, &Device::Cpu)?;
@@ -118,6 +129,7 @@ impl Run<'_> {
         let steps = (recipe.epochs * loader.batches()) as u64;
         let mut watcher = Watcher {
             run: self,
+            loader: &loader,
             console,
             progress: console.progress(self.model.to_string(), steps),
             validation,
@@ -173,6 +185,7 @@ impl Default for Sums {
 /// Watches the loop: bar, log, validation, checkpoints.
 struct Watcher<'a> {
     run: &'a Run<'a>,
+    loader: &'a Loader,
     console: &'a Console,
     progress: Progress<'a>,
     validation: Vec<Validated>,
@@ -194,13 +207,13 @@ impl Observer for Watcher<'_> {
             sums.segmented += 1;
         }
         (sums.step, sums.rate) = (report.step + 1, report.rate);
-        let speed = sums.photos as f64 / sums.started.elapsed().as_secs_f64().max(1e-9);
         let segmentation = report.segmentation.map_or(String::new(), |loss| format!(" seg {loss:.4}"));
         self.progress.message(format!(
-            "epoch {}/{} cls {:.4}{segmentation} {speed:.0} img/s",
+            "epoch {}/{} cls {:.4}{segmentation} {}",
             report.epoch + 1,
             self.epochs,
-            report.classification
+            report.classification,
+            self.loader.speed()
         ));
         self.progress.advance(1);
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     args::DemoArgs,
     console::{Console, clock},
-    data::{Dataset, Sample},
+    data::{Dataset, Sample, loader::Loading},
     files,
     metrics::{Report, Tally},
     picture,
@@ -71,7 +71,8 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
     for kind in [ModelKind::Cam, ModelKind::SingleStage] {
         let out = args.out.join(kind.to_string());
         let begun = Instant::now();
-        let run = Run { settings: &settings, model: kind, data: &dataset, out: &out, json: false, weights: None };
+        let (json, weights, loading) = (false, None, Loading::default());
+        let run = Run { settings: &settings, model: kind, data: &dataset, out: &out, json, weights, loading };
         let model = run.train(console)?;
         let seconds = begun.elapsed().as_secs_f64();
         let masks = out.join("masks");

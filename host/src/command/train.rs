@@ -4,7 +4,7 @@ use crate::{
     Result,
     args::{KeyValue, ModelKind, TrainArgs},
     console::Console,
-    data::Dataset,
+    data::{Dataset, loader::Loading},
     settings::Settings,
     training::{BEST, LAST, Run},
 };
@@ -23,7 +23,8 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
         ModelKind::Cam => wseg_cuda_runner::model::ModelKind::Cam,
     };
     let (out, weights) = (args.out.as_path(), args.weights.as_deref());
-    Run { settings: &settings, model, data: &data, out, json: args.json, weights }.train(console)?;
+    let loading = Loading { workers: args.workers, skip_bad: args.skip_bad };
+    Run { settings: &settings, model, data: &data, out, json: args.json, weights, loading }.train(console)?;
     console.note(format!(
         "Checkpoints: {} (end of training), {} (lowest validation loss)",
         args.out.join(LAST).display(),

@@ -96,19 +96,27 @@ impl Dataset {
     /// Names the list if it is missing or empty, and the files that are missing or unfit (the first twenty and their
     /// number).
     pub fn split(&self, split: &str) -> Result<Vec<Sample>> {
-        let list = self.list(split);
-        let names = read_list(&list)?;
-        let mut samples = Vec::with_capacity(names.len());
+        let (samples, unusable) = self.usable_split(split)?;
         let mut problems = Problems::default();
-        let checked: Vec<_> = names.into_par_iter().map(|name| self.sample(name)).collect();
-        for sample in checked {
-            match sample {
+        unusable.iter().for_each(|error| problems.push_error(error));
+        problems.into_result(|count| format!("{}: {count} of its files cannot be used", self.list(split).display()))?;
+        Ok(samples)
+    }
+
+    /// As [`Self::split`], without the photos that cannot be used; what is wrong with them comes beside.
+    ///
+    /// # Errors
+    /// Names the list if it is missing or empty.
+    pub fn usable_split(&self, split: &str) -> Result<(Vec<Sample>, Vec<Error>)> {
+        let names = read_list(&self.list(split))?;
+        let (mut samples, mut unusable) = (Vec::with_capacity(names.len()), Vec::new());
+        for checked in names.into_par_iter().map(|name| self.sample(name)).collect::<Vec<_>>() {
+            match checked {
                 Ok(sample) => samples.push(sample),
-                Err(error) => problems.push_error(&error),
+                Err(error) => unusable.push(error),
             }
         }
-        problems.into_result(|count| format!("{}: {count} of its files cannot be used", list.display()))?;
-        Ok(samples)
+        Ok((samples, unusable))
     }
 
     /// The photos of a split, or `None` if the data set has no such list.
