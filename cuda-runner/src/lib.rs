@@ -11,10 +11,10 @@
 //! | [`model`] | the single-stage network and the CAM baseline behind one trait; self-supervision |
 //! | [`train`] | the loop, the recipe, the optimiser, checkpoints |
 //! | [`weights`] | weights from elsewhere: safetensors and what PyTorch writes |
-//! | [`infer`] | views of one photo, merged into one prediction |
+//! | [`infer`] | views of one photo, resized as Pillow does, merged into one prediction |
 //!
 //! Formulas of the paper are not here: they are in `wseg-core`, and networks call them through [`Dense`](dense::Dense).
-//! Files, pictures and flags are not here either: they are in `wseg`, the command line.
+//! Files, picture formats and flags are not here either: they are in `wseg`, the command line.
 //!
 //! # Determinism
 //! A parameter's initial value depends on the run's seed and its name; the random numbers of a step on the seed and

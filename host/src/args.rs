@@ -192,6 +192,12 @@ pub struct TrainArgs {
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
+    /// Threads that read and vary photos [default: one for four cores].
+    #[arg(long, value_name = "N", value_parser = thread_count)]
+    pub workers: Option<usize>,
+    /// Train without the photos that cannot be read, instead of refusing to start.
+    #[arg(long)]
+    pub skip_bad: bool,
     /// Change one value of the preset and --config; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<KeyValue>,

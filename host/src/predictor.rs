@@ -70,7 +70,7 @@ impl<'a> Predictor<'a> {
         let (h, w) = self.inference.view(size, self.model.config.crop, scale);
         let pixels = match (h, w) == size {
             true => Cow::Borrowed(photo.as_raw()),
-            false => Cow::Owned(augment::resize(photo, None, w, h)?),
+            false => Cow::Owned(augment::resize(photo, w, h)?),
         };
         let view = augment::normalise(&pixels, w, h, mirrored);
         Ok(Tensor::from_vec(view, (1, 3, h, w), &Device::Cpu).map_err(wseg_cuda_runner::Error::from)?)

@@ -31,6 +31,8 @@ pub enum Backend {
     CandleF64,
     /// The counting functions of `wseg_core` on plain slices: no tensors, no element type.
     Slices,
+    /// The runner's resizing of photos: bytes, no tensors.
+    Pixels,
 }
 
 impl Backend {
@@ -43,6 +45,7 @@ impl Backend {
             Self::CandleF32 => CandleF32::NAME,
             Self::CandleF64 => CandleF64::NAME,
             Self::Slices => case::metrics::NAME,
+            Self::Pixels => case::pil_bicubic::NAME,
         }
     }
 
@@ -55,6 +58,7 @@ impl Backend {
             Self::CandleF32 => CandleF32::TOLERANCE,
             Self::CandleF64 => CandleF64::TOLERANCE,
             Self::Slices => case::metrics::TOLERANCE,
+            Self::Pixels => case::pil_bicubic::TOLERANCE,
         }
     }
 
@@ -64,7 +68,7 @@ impl Backend {
             return match self {
                 Self::CandleF32 => case::run_network(&CandleF32, golden),
                 Self::CandleF64 => case::run_network(&CandleF64, golden),
-                Self::ArenaF32 | Self::ArenaF64 | Self::Slices => Err(Failure::new(NO_NETWORKS)),
+                _ => Err(Failure::new(NO_NETWORKS)),
             };
         }
         let memory = arena_elements(golden);
@@ -74,6 +78,7 @@ impl Backend {
             Self::CandleF32 => case::run(&CandleF32, golden),
             Self::CandleF64 => case::run(&CandleF64, golden),
             Self::Slices => case::metrics::run(golden),
+            Self::Pixels => case::pil_bicubic::run(golden),
         }
     }
 }
@@ -285,10 +290,16 @@ pub fn verify_golden(golden: &Golden, backends: Backends) -> Vec<Row> {
                 .collect(),
         };
     }
+    if op == case::pil_bicubic::OP {
+        return match backends {
+            Backends::Candle | Backends::All => vec![Row::of(golden, Backend::Pixels)],
+            Backends::Arena => vec![Row::skipped(golden, Backend::Pixels, "photos are resized by the runner")],
+        };
+    }
     if case::is_network_op(op) {
         let row = |backend: Backend| match backend {
             Backend::CandleF32 | Backend::CandleF64 => Row::of(golden, backend),
-            Backend::ArenaF32 | Backend::ArenaF64 | Backend::Slices => Row::skipped(golden, backend, NO_NETWORKS),
+            _ => Row::skipped(golden, backend, NO_NETWORKS),
         };
         return backends.tensor_backends().iter().map(|&backend| row(backend)).collect();
     }

@@ -21,9 +21,11 @@ fn every_fixture_is_ok_on_every_backend() {
     for row in ROWS.iter().filter(|row| !without_networks(row)) {
         assert_eq!(row.verdict, Verdict::Ok, "{} on {:?}", row.file.display(), row.backend);
     }
-    let tensor_files = fixtures().len() - 1;
-    assert_eq!(ROWS.len(), 4 * tensor_files + 1, "four backends a file, and `metrics` once");
-    assert!(ROWS.iter().any(|row| row.backend == Some(Backend::Slices)));
+    let tensor_files = fixtures().len() - 2;
+    assert_eq!(ROWS.len(), 4 * tensor_files + 2, "four backends a file, `metrics` and `resize` once");
+    for single in [Backend::Slices, Backend::Pixels] {
+        assert!(ROWS.iter().any(|row| row.backend == Some(single)));
+    }
 }
 
 /// Whether a row is a network's on a backend that has none.
@@ -121,6 +123,25 @@ fn an_output_that_no_check_knows_fails() {
 fn counting_is_not_meant_for_candle() {
     let rows = verify(&[fixture("metrics")], Backends::Candle).expect("a fixture");
     assert!(rows.iter().all(|row| matches!(row.verdict, Verdict::Skipped(_))), "{rows:?}");
+}
+
+#[test]
+fn a_resize_must_be_equal_and_of_the_size_in_its_name() {
+    let file = fixture("resize");
+    let golden = Golden::read(&file).expect("a fixture");
+    assert!(verify_golden(&golden, Backends::Arena).iter().all(|row| matches!(row.verdict, Verdict::Skipped(_))));
+    let mut wrong = std::fs::read(&file).expect("a fixture");
+    // The last byte of the file is one of `bicubic_96x72`.
+    *wrong.last_mut().expect("a fixture") ^= 1;
+    let golden = Golden::from_bytes(&file, wrong).expect("still a golden file");
+    let Verdict::Fail(reason) = &verify_golden(&golden, Backends::All)[0].verdict else { panic!("it passed") };
+    assert!(reason.contains("`bicubic_96x72`"), "{reason}");
+    let renamed = rewritten("resize", "out.bicubic_64x48", "out.bicubic_48x64");
+    let Verdict::Fail(reason) = &verify_golden(&renamed, Backends::Candle)[0].verdict else { panic!("it passed") };
+    assert!(reason.contains("has shape [64, 48, 3], expected [48, 64, 3]"), "{reason}");
+    let nameless = rewritten("resize", "out.bicubic_64x48", "out.bicubic_huge!");
+    let Verdict::Fail(reason) = &verify_golden(&nameless, Backends::Candle)[0].verdict else { panic!("it passed") };
+    assert!(reason.contains("not called bicubic_WIDTHxHEIGHT"), "{reason}");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Prediction: views of one photo, merged.
 
+mod resize;
+
+pub use resize::{Window, bicubic};
+
 use candle_core::Tensor;
 use wseg_core::{
     Tensor as _,

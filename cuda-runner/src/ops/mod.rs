@@ -13,7 +13,7 @@ mod conv2d;
 mod cross_entropy;
 mod dropout;
 mod element;
-mod lanes;
+pub(crate) mod lanes;
 mod pamr;
 mod pool;
 mod pseudo;

@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     args::DemoArgs,
     console::{Console, clock},
-    data::{Dataset, Sample},
+    data::{Dataset, Sample, loader::Loading},
     files,
     metrics::{Report, Tally},
     picture,
@@ -83,6 +83,7 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
             resume: false,
             fingerprint: None,
             interruptible: false,
+            loading: Loading::default(),
         };
         let model = run.train(console)?;
         let seconds = begun.elapsed().as_secs_f64();

@@ -6,7 +6,7 @@ use crate::{
     Error, Result,
     args::{self, KeyValue, TrainArgs},
     console::Console,
-    data::{Dataset, Options},
+    data::{Dataset, Options, loader::Loading},
     settings::{Config, DEFAULT_PRESET, Origin, Settings},
     training::{BEST, LAST, RECORD, Run},
 };
@@ -37,6 +37,7 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
         resume: args.resume.is_some(),
         fingerprint: plan.fingerprint.as_deref(),
         interruptible: true,
+        loading: Loading { workers: args.workers, skip_bad: plan.skip_bad },
     }
     .train(console)?;
     console.note(format!(
@@ -56,6 +57,7 @@ struct Plan {
     model: ModelKind,
     data: PathBuf,
     source: Options,
+    skip_bad: bool,
     weights: Option<PathBuf>,
     threads: Option<usize>,
     /// Of the data of the run that is repeated.
@@ -83,12 +85,13 @@ impl Plan {
         let out = args.out.clone().unwrap_or_default();
         let data = data(args, &origin, args.config.as_deref())?;
         let source = source(args, &origin);
+        let skip_bad = args.skip_bad || origin.skip_bad;
         let threads = threads(args, &origin, args.config.as_deref())?;
         super::require_fresh(&out, args.overwrite)?;
         let weights = args.weights.clone().or(origin.weights.map(PathBuf::from));
         // Other data are meant to be others.
         let fingerprint = origin.fingerprint.filter(|_| args.data.is_none());
-        Ok(Self { settings, preset, model, data, source, weights, threads, fingerprint, out })
+        Ok(Self { settings, preset, model, data, source, skip_bad, weights, threads, fingerprint, out })
     }
 
     /// The training in a folder, as its record says.
@@ -107,6 +110,7 @@ impl Plan {
             model: origin.model.unwrap_or(ModelKind::SingleStage),
             data: data(args, origin, Some(&record))?,
             source: source(args, origin),
+            skip_bad: args.skip_bad || origin.skip_bad,
             weights: origin.weights.clone().map(PathBuf::from),
             threads: threads(args, origin, Some(&record))?,
             fingerprint: origin.fingerprint.clone(),

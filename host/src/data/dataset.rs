@@ -118,18 +118,39 @@ impl Dataset {
     /// number).
     pub fn split(&self, split: &str) -> Result<Vec<Sample>> {
         let mut problems = Problems::default();
-        let entries = self.entries(split, &mut problems);
+        let (samples, unusable) = self.read_split(split, &mut problems);
+        unusable.iter().for_each(|error| problems.push_error(error));
+        self.refuse(split, problems)?;
+        Ok(samples)
+    }
+
+    /// As [`Self::split`], without the photos that cannot be used; what is wrong with them comes beside.
+    ///
+    /// # Errors
+    /// Names the list if it is missing, empty or malformed.
+    pub fn usable_split(&self, split: &str) -> Result<(Vec<Sample>, Vec<Error>)> {
+        let mut problems = Problems::default();
+        let read = self.read_split(split, &mut problems);
+        self.refuse(split, problems)?;
+        Ok(read)
+    }
+
+    fn read_split(&self, split: &str, problems: &mut Problems) -> (Vec<Sample>, Vec<Error>) {
+        let entries = self.entries(split, problems);
         let checked: Vec<_> = entries.into_par_iter().map(|entry| self.sample(entry)).collect();
-        let mut samples = Vec::with_capacity(checked.len());
+        let (mut samples, mut unusable) = (Vec::with_capacity(checked.len()), Vec::new());
         for sample in checked {
             match sample {
                 Ok(sample) => samples.push(sample),
-                Err(error) => problems.push_error(&error),
+                Err(error) => unusable.push(error),
             }
         }
+        (samples, unusable)
+    }
+
+    fn refuse(&self, split: &str, problems: Problems) -> Result<()> {
         let origin = self.layout.origin(split);
-        problems.into_result(|count| format!("{}: {count} of its files cannot be used", origin.display()))?;
-        Ok(samples)
+        problems.into_result(|count| format!("{}: {count} of its files cannot be used", origin.display()))
     }
 
     /// The photos of a split, or `None` if the data set has no such split.

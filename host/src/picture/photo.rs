@@ -3,12 +3,12 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
+use image::codecs::{jpeg::JpegEncoder, png::PngDecoder};
 use image::error::ImageError;
 use image::metadata::Orientation::{
     self, FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
 };
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, Limits, RgbImage};
 
 use super::{MAX_DECODER_BYTES, MAX_SIDE, PNG_SIGNATURE, check_size, jpeg, read_bytes};
 use crate::error::{Error, Result};
@@ -36,9 +36,14 @@ pub fn read_photo(path: &Path) -> Result<RgbImage> {
 /// As [`read_photo`].
 pub fn photo_size(path: &Path) -> Result<(u32, u32)> {
     let bytes = read_bytes(path)?;
-    let opened = open(path, &bytes)?;
-    let (width, height) = opened.decoder.dimensions();
-    Ok(match opened.orientation {
+    let ((width, height), orientation) = match format_of(path, &bytes)? {
+        Format::Jpeg => jpeg::open(path, &bytes)?.header(),
+        Format::Png => {
+            let mut decoder = open_png(path, &bytes)?;
+            (decoder.dimensions(), upright(&mut decoder))
+        }
+    };
+    Ok(match orientation {
         Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => (height, width),
         NoTransforms | Rotate180 | FlipHorizontal | FlipVertical => (width, height),
     })
@@ -49,44 +54,53 @@ pub fn photo_size(path: &Path) -> Result<(u32, u32)> {
 /// # Errors
 /// As [`read_photo`].
 pub fn decode_photo(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
-    let opened = open(path, bytes)?;
-    let refuse = |error: ImageError| Error::input(path, complaint(opened.format, &error));
-    let mut picture = DynamicImage::from_decoder(opened.decoder).map_err(refuse)?;
-    picture.apply_orientation(opened.orientation);
+    let (mut picture, orientation) = match format_of(path, bytes)? {
+        Format::Jpeg => {
+            let opened = jpeg::open(path, bytes)?;
+            let (_, orientation) = opened.header();
+            (opened.decode(path)?.into(), orientation)
+        }
+        Format::Png => {
+            let mut decoder = open_png(path, bytes)?;
+            let orientation = upright(&mut decoder);
+            let picture = DynamicImage::from_decoder(decoder);
+            (picture.map_err(|error| Error::input(path, complaint(&error)))?, orientation)
+        }
+    };
+    picture.apply_orientation(orientation);
     Ok(into_rgb(picture))
 }
 
-/// A photo whose header is read.
-struct Opened<D> {
-    format: ImageFormat,
-    decoder: D,
-    orientation: Orientation,
+enum Format {
+    Jpeg,
+    Png,
 }
 
-fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<Opened<impl ImageDecoder + use<'b>>> {
-    let format = if bytes.starts_with(PNG_SIGNATURE) {
-        ImageFormat::Png
+fn format_of(path: &Path, bytes: &[u8]) -> Result<Format> {
+    if bytes.starts_with(PNG_SIGNATURE) {
+        Ok(Format::Png)
     } else if bytes.starts_with(b"\xff\xd8") {
-        ImageFormat::Jpeg
+        Ok(Format::Jpeg)
     } else {
-        return Err(Error::input(path, "is neither a JPEG nor a PNG picture; convert it to one of them"));
-    };
-    if format == ImageFormat::Jpeg && jpeg::is_cut_off(bytes) {
-        return Err(Error::input(path, "the JPEG is cut off before its end; copy the picture again"));
+        Err(Error::input(path, "is neither a JPEG nor a PNG picture; convert it to one of them"))
     }
+}
+
+fn open_png<'b>(path: &Path, bytes: &'b [u8]) -> Result<PngDecoder<Cursor<&'b [u8]>>> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODER_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
-    let refuse = |error: ImageError| Error::input(path, complaint(format, &error));
-    let mut decoder = reader.into_decoder().map_err(refuse)?;
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits);
+    let decoder = decoder.map_err(|error| Error::input(path, complaint(&error)))?;
     let (width, height) = decoder.dimensions();
     check_size(path, width, height)?;
-    // A broken orientation entry is no reason to refuse a photo: it is shown as stored.
-    let orientation = decoder.orientation().unwrap_or(NoTransforms);
-    Ok(Opened { format, decoder, orientation })
+    Ok(decoder)
+}
+
+/// How a picture is to be turned. A broken entry is no reason to refuse it: it is shown as stored.
+fn upright(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(NoTransforms)
 }
 
 /// Eight bits, three channels; what is transparent shows white.
@@ -102,16 +116,15 @@ fn into_rgb(picture: DynamicImage) -> RgbImage {
     })
 }
 
-/// The decoder's error as the end of a sentence.
-fn complaint(format: ImageFormat, error: &ImageError) -> String {
-    let name = if format == ImageFormat::Png { "PNG" } else { "JPEG" };
+/// The PNG decoder's error as the end of a sentence.
+fn complaint(error: &ImageError) -> String {
     let detail = error.to_string().replace(['\n', '\r'], " ");
     match error {
-        ImageError::Limits(_) => format!("the {name} is too large to decode ({detail}); scale it down"),
+        ImageError::Limits(_) => format!("the PNG is too large to decode ({detail}); scale it down"),
         ImageError::Unsupported(_) => {
-            format!("this kind of {name} is not supported ({detail}); save it again as a plain {name}")
+            format!("this kind of PNG is not supported ({detail}); save it again as a plain PNG")
         }
-        _ => format!("the {name} is corrupt ({detail}); copy or save the picture again"),
+        _ => format!("the PNG is corrupt ({detail}); copy or save the picture again"),
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Origin {
     /// Share of the photos that is held out for validation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_share: Option<f64>,
+    /// Whether photos that cannot be read are left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip_bad: bool,
     /// File of the weights it starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
@@ -70,11 +73,12 @@ pub struct Origin {
 
 impl Origin {
     /// The names of its keys.
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 12] = [
         "model",
         "data",
         "sbd",
         "val_share",
+        "skip_bad",
         "weights",
         "threads",
         "command",

@@ -48,7 +48,7 @@ use crate::{
     console::Console,
     data::{
         Dataset,
-        loader::{Labelled, Loader},
+        loader::{Labelled, Loader, Loading, Shape},
     },
     settings::{Config, Origin, Settings},
 };
@@ -80,6 +80,8 @@ pub struct Run<'a> {
     pub fingerprint: Option<&'a str>,
     /// End with a saved state on SIGINT and SIGTERM.
     pub interruptible: bool,
+    /// How photos are read.
+    pub loading: Loading,
 }
 
 impl Run<'_> {
@@ -90,7 +92,10 @@ impl Run<'_> {
     /// no longer finite, or a signal came.
     pub fn train(&self, console: &Console) -> Result<Model> {
         let recipe = self.settings.recipe_for(self.model);
-        let training = self.data.split("train")?;
+        let (training, unusable) = match self.loading.skip_bad {
+            true => self.data.usable_split("train")?,
+            false => (self.data.split("train")?, Vec::new()),
+        };
         let present = self.data.image_labels(&training)?;
         let validation = validate::split(self.data, self.settings)?;
         let note = Note {
@@ -117,7 +122,13 @@ impl Run<'_> {
             .zip(present)
             .map(|(sample, present)| Labelled { photo: sample.photo, present })
             .collect();
-        let loader = Loader::new(samples, self.settings.augment.clone(), recipe.batch, recipe.crop, recipe.seed)?;
+        let shape = Shape { batch: recipe.batch, side: recipe.crop };
+        let loader = Loader::new(samples, self.settings.augment.clone(), shape, recipe.seed, self.loading)?;
+        let skipped: Vec<&Error> = unusable.iter().chain(loader.skipped()).collect();
+        if let Some(first) = skipped.first() {
+            let count = skipped.len();
+            console.warn(format_args!("{count} training photos cannot be used and are left out; the first: {first}"));
+        }
         let model = self.model(&recipe, saved.is_none(), console)?;
         let mut training = Training::new(&model, &recipe)?;
         if let Some((saved, _)) = &saved {
@@ -139,7 +150,7 @@ impl Run<'_> {
         let steps = recipe.epochs * recipe.steps(loader.batches());
         let progress = console.progress(self.model.to_string(), steps as u64);
         progress.advance(step as u64);
-        let mut watcher = Watcher::new(self, console, progress, validation, folder, journal, note, at);
+        let mut watcher = Watcher::new(self, &loader, console, progress, validation, folder, journal, note, at);
         watcher.interrupt = self.interruptible.then(Interrupt::listen).transpose()?;
         let done = training.run(&loader, &mut watcher);
         let stopped =
@@ -175,6 +186,7 @@ impl Run<'_> {
             data: Some(absolute(self.data_path)),
             sbd: self.data.options().sbd.as_deref().map(absolute),
             val_share: Some(self.data.options().val_share).filter(|&share| share > 0.0),
+            skip_bad: self.loading.skip_bad,
             weights: self.weights.map(absolute),
             threads: Some(note.threads),
             command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),

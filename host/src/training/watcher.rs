@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Error, Result,
     console::{Console, Progress},
+    data::loader::Loader,
 };
 
 /// What a saved training says beside its weights: what it was told, and what the watcher has to remember.
@@ -80,27 +81,10 @@ impl Sums {
     }
 }
 
-/// How fast photos go through, by this process.
-#[derive(Debug)]
-struct Speed {
-    started: Instant,
-    photos: usize,
-}
-
-impl Speed {
-    fn new() -> Self {
-        Self { started: Instant::now(), photos: 0 }
-    }
-
-    /// Photos a second.
-    fn per_second(&self) -> f64 {
-        self.photos as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
-    }
-}
-
 /// Watches the loop.
 pub(super) struct Watcher<'a> {
     pub(super) run: &'a Run<'a>,
+    loader: &'a Loader,
     pub(super) console: &'a Console,
     pub(super) progress: Progress<'a>,
     pub(super) validation: Vec<Validated>,
@@ -109,7 +93,6 @@ pub(super) struct Watcher<'a> {
     pub(super) interrupt: Option<Interrupt>,
     pub(super) epochs: usize,
     pub(super) note: Note,
-    speed: Speed,
     unsaved_steps: usize,
     saved_at: Instant,
     /// Where the training stood when it was saved: epoch, from 1, and steps.
@@ -122,6 +105,7 @@ impl<'a> Watcher<'a> {
     #[expect(clippy::too_many_arguments, reason = "each is one thing that it watches or writes to")]
     pub(super) fn new(
         run: &'a Run<'a>,
+        loader: &'a Loader,
         console: &'a Console,
         progress: Progress<'a>,
         validation: Vec<Validated>,
@@ -132,6 +116,7 @@ impl<'a> Watcher<'a> {
     ) -> Self {
         Self {
             run,
+            loader,
             console,
             progress,
             validation,
@@ -140,7 +125,6 @@ impl<'a> Watcher<'a> {
             interrupt: None,
             epochs: run.settings.recipe_for(run.model).epochs,
             note,
-            speed: Speed::new(),
             unsaved_steps: 0,
             saved_at: Instant::now(),
             saved,
@@ -185,15 +169,14 @@ impl<'a> Watcher<'a> {
 impl Observer for Watcher<'_> {
     fn step(&mut self, report: &StepReport) -> wseg_cuda_runner::Result<()> {
         self.note.memory.sums.add(report);
-        self.speed.photos += report.photos;
         self.unsaved_steps += 1;
         let segmentation = report.segmentation.map_or(String::new(), |loss| format!(" seg {loss:.4}"));
         self.progress.message(format!(
-            "epoch {}/{} cls {:.4}{segmentation} {:.0} img/s",
+            "epoch {}/{} cls {:.4}{segmentation} {}",
             report.epoch + 1,
             self.epochs,
             report.classification,
-            self.speed.per_second()
+            self.loader.speed()
         ));
         self.progress.advance(1);
         Ok(())
@@ -231,7 +214,7 @@ impl Observer for Watcher<'_> {
 
 impl Watcher<'_> {
     fn end_of_epoch(&mut self, epoch: usize, model: &Model) -> Result<()> {
-        let photos_per_second = self.speed.per_second();
+        let photos_per_second = self.loader.speed().photos_per_second;
         let Memory { sums, ranking, ended, .. } = &mut self.note.memory;
         let sums = std::mem::take(sums);
         let wanted = &self.run.settings.validation;
@@ -273,7 +256,6 @@ impl Watcher<'_> {
             validation_loss,
             validation_miou,
         })?;
-        self.speed = Speed::new();
         Ok(())
     }
 

@@ -11,6 +11,7 @@ pub mod merge_multiscale;
 pub mod metrics;
 pub mod network;
 pub mod pamr;
+pub mod pil_bicubic;
 pub mod pseudo_labels;
 pub mod segmentation_loss;
 pub mod stochastic_gate;

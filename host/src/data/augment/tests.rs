@@ -1,0 +1,167 @@
+//! The augmentation against torchvision's on Pillow images (`fixtures/augment`), and what its random numbers may do.
+
+use std::path::Path;
+
+use image::RgbImage;
+use rand::SeedableRng as _;
+use wseg_tests::golden::Golden;
+
+use super::*;
+
+fn golden() -> Golden {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/augment/augment.safetensors");
+    Golden::read(&file).unwrap()
+}
+
+fn golden_photo(golden: &Golden) -> RgbImage {
+    RgbImage::from_raw(64, 48, golden.bytes_of("in.image").unwrap()).unwrap()
+}
+
+fn photo(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8]))
+}
+
+/// The change of a name such as `hue_0.05`.
+fn change(name: &str) -> Option<Change> {
+    let (kind, factor) = name.split_once('_')?;
+    Some(match kind {
+        "brightness" => Change::Brightness(factor.parse().unwrap()),
+        "contrast" => Change::Contrast(factor.parse().unwrap()),
+        "saturation" => Change::Saturation(factor.parse().unwrap()),
+        "hue" => Change::Hue(factor.parse().unwrap()),
+        _ => return None,
+    })
+}
+
+#[test]
+fn colours_are_those_of_torchvision_and_pillow() {
+    let golden = golden();
+    let mut compared = 0;
+    for name in golden.outputs() {
+        let Some(changes) = name.split('+').map(change).collect::<Option<Vec<_>>>() else { continue };
+        let mut pixels = golden_photo(&golden).into_raw();
+        changes.iter().for_each(|change| change.apply(&mut pixels));
+        assert_eq!(pixels, golden.bytes_of(&format!("out.{name}")).unwrap(), "{name}");
+        compared += 1;
+    }
+    assert_eq!(compared, 23);
+}
+
+#[test]
+fn every_colour_there_is_changes_as_in_pillow() {
+    let golden = golden();
+    for name in ["hue_0.1", "saturation_1.3"] {
+        let mut pixels: Vec<u8> =
+            (0..1 << 24).flat_map(|colour: u32| [colour >> 16, colour >> 8, colour].map(|c| c as u8)).collect();
+        change(name).unwrap().apply(&mut pixels);
+        let expected = golden.number(&format!("cube_{name}")).unwrap();
+        assert_eq!(f64::from(crc32fast::hash(&pixels)), expected, "{name}");
+    }
+}
+
+#[test]
+fn crops_are_those_of_torchvision_and_pillow() {
+    let golden = golden();
+    let mut compared = 0;
+    for name in golden.outputs() {
+        let Some(numbers) = name.strip_prefix("crop_") else { continue };
+        let numbers: Vec<usize> = numbers.split('_').map(|number| number.parse().unwrap()).collect();
+        let [top, left, height, width, side] = numbers[..] else { panic!("{name}") };
+        let window = Window { left, top, width, height };
+        let variation = Variation { window, changes: Vec::new(), mirrored: true };
+        let varied = variation.apply(&golden_photo(&golden), side).unwrap();
+        let expected = golden.bytes_of(&format!("out.{name}")).unwrap();
+        assert_eq!(varied, Varied { pixels: expected, mirrored: true }, "{name}");
+        compared += 1;
+    }
+    assert_eq!(compared, 6);
+}
+
+#[test]
+fn normalised_values_are_those_of_torchvision_to_the_last_bit() {
+    let golden = golden();
+    let expected: Vec<f32> = golden.array("out.normalised").unwrap().values.iter().map(|&value| value as f32).collect();
+    let pixels = golden_photo(&golden).into_raw();
+    assert_eq!(normalise(&pixels, 64, 48, false), expected);
+    let mirrored: Vec<f32> =
+        expected.chunks(64).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
+    assert_eq!(normalise(&pixels, 64, 48, true), mirrored);
+}
+
+#[test]
+fn crops_stay_inside_photos_of_any_shape_and_reach_every_border() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let narrow = Augment { area: [0.01, 0.02], aspect: [2.0, 3.0], ..Augment::default() };
+    for augment in [Augment::default(), narrow] {
+        for (width, height) in [(1, 1), (1, 50), (320, 213), (40, 400), (17, 16)] {
+            let mut touched = [false; 4];
+            for _ in 0..300 {
+                let Window { left, top, width: w, height: h } = augment.window((width, height), &mut rng);
+                assert!(w > 0 && h > 0 && left + w <= width && top + h <= height);
+                let now = [left == 0, top == 0, left + w == width, top + h == height];
+                touched.iter_mut().zip(now).for_each(|(seen, now)| *seen |= now);
+            }
+            let aspect = width as f64 / height as f64;
+            assert!(touched == [true; 4] || !(0.5..2.0).contains(&aspect) || width > 300, "{width} x {height}");
+        }
+    }
+}
+
+#[test]
+fn areas_and_aspects_are_those_asked_for() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let augment = Augment { area: [0.3, 0.5], ..Augment::default() };
+    let (mut least, mut most) = (1.0_f64, 0.0_f64);
+    for _ in 0..500 {
+        let Window { width, height, .. } = augment.window((500, 375), &mut rng);
+        let share = (width * height) as f64 / (500.0 * 375.0);
+        let aspect = width as f64 / height as f64;
+        // Sides are whole pixels.
+        assert!((0.298..=0.502).contains(&share) && (0.745..=1.342).contains(&aspect), "{width} x {height}");
+        (least, most) = (least.min(share), most.max(share));
+    }
+    assert!(least < 0.31 && most > 0.49, "{least} to {most}");
+}
+
+#[test]
+fn a_photo_that_no_crop_fits_is_cut_in_the_middle() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let window = Augment::default().window((40, 400), &mut rng);
+    assert_eq!(window, Window { left: 0, top: 173, width: 40, height: 53 });
+    let window = Augment::default().window((400, 40), &mut rng);
+    assert_eq!(window, Window { left: 173, top: 0, width: 53, height: 40 });
+}
+
+#[test]
+fn changes_come_in_every_order_and_only_those_that_are_on() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut firsts = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let variation = Augment::default().draw((60, 40), &mut rng);
+        assert_eq!(variation.changes.len(), 4);
+        firsts.insert(std::mem::discriminant(&variation.changes[0]));
+        for change in variation.changes {
+            match change {
+                Change::Hue(turn) => assert!((-0.1..=0.1).contains(&turn)),
+                Change::Brightness(f) | Change::Contrast(f) | Change::Saturation(f) => {
+                    assert!((0.7..=1.3).contains(&f));
+                }
+            }
+        }
+    }
+    assert_eq!(firsts.len(), 4);
+    let off = Augment { flip: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..Augment::default() };
+    let variation = off.draw((60, 40), &mut rng);
+    assert!(variation.changes.is_empty() && !variation.mirrored);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_variation() {
+    let vary = |seed| {
+        let variation = Augment::default().draw((60, 40), &mut ChaCha8Rng::seed_from_u64(seed));
+        variation.apply(&photo(60, 40), 32).unwrap()
+    };
+    assert_eq!(vary(3), vary(3));
+    assert_ne!(vary(3), vary(4));
+    assert_eq!(vary(5).pixels.len(), 3 * 32 * 32);
+}
