@@ -1,17 +1,11 @@
 //! A training run: data, network, checkpoints and log in one folder.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
-use candle_core::{DType, Device, Tensor};
-use serde::Serialize;
+use candle_core::{DType, Device};
 use wseg_cuda_runner::{
-    infer::Inference,
     model::{Model, ModelKind},
-    train::{self, Batch, Observer, Source as _, StepReport, checkpoint},
+    train::{self, Observer, Recipe, Source as _, StepReport, checkpoint},
     weights,
 };
 
@@ -19,14 +13,13 @@ use crate::{
     Error, Result,
     console::{Console, Progress},
     data::{
-        Dataset, Sample,
+        Dataset,
         loader::{Labelled, Loader},
     },
     files,
-    metrics::{Report, Tally},
-    picture,
-    predictor::{Predictor, mask_of},
+    log::{EpochLog, RunLog},
     settings::Settings,
+    validation::{SheetPhotos, Split},
 };
 
 /// The checkpoint of the last epoch.
@@ -51,36 +44,6 @@ pub struct Run<'a> {
     pub weights: Option<&'a Path>,
 }
 
-/// What a run logs for an epoch, a line of `metrics.jsonl`. Losses are means over the epoch's steps.
-#[derive(Clone, Debug, Serialize)]
-pub struct EpochLog {
-    /// Epoch, from 1.
-    pub epoch: usize,
-    /// Steps since the start.
-    pub step: usize,
-    /// Base learning rate of the last step.
-    pub rate: f64,
-    /// Classification loss.
-    pub loss_classification: f64,
-    /// Segmentation loss; absent in classification-only epochs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_segmentation: Option<f64>,
-    /// Photos a second, validation left out.
-    pub photos_per_second: f64,
-    /// Classification loss on the validation split, where it was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_loss: Option<f64>,
-    /// Mean IoU with background on the validation split in percent, where it was looked at and has masks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_miou: Option<f64>,
-}
-
-/// A photo of the validation split.
-struct Validated {
-    sample: Sample,
-    present: Vec<bool>,
-}
-
 impl Run<'_> {
     /// Trains, and returns the model of the last epoch.
     ///
@@ -90,12 +53,19 @@ impl Run<'_> {
         let recipe = self.settings.recipe_for(self.model);
         let training = self.data.split("train")?;
         let present = self.data.image_labels(&training)?;
-        let validation = self.validation()?;
-        let samples = training
+        let validation = Split::open(self.data)?;
+        let samples: Vec<Labelled> = training
             .into_iter()
             .zip(present)
             .map(|(sample, present)| Labelled { photo: sample.photo, present })
             .collect();
+        let sheet = match &validation {
+            Some(split) => split.sheet_photos(),
+            None => SheetPhotos::new("training", samples.iter().map(|sample| (&sample.photo, &sample.present))),
+        };
+        if let Some(absent) = validation.as_ref().map(|split| split.never_shown(self.data)).filter(|a| !a.is_empty()) {
+            console.note(format_args!("mAP leaves out what no validation photo shows: {}", absent.join(", ")));
+        }
         let loader = Loader::new(samples, self.settings.augment.clone(), recipe.batch, recipe.crop, recipe.seed)?;
         let classes = self.data.classes().names()[1..].to_vec();
         let network = self.settings.network_for(self.model, classes);
@@ -112,8 +82,6 @@ impl Run<'_> {
         let resolved = toml::to_string_pretty(self.settings)
             .map_err(|error| Error::Failed(format!("the settings cannot be written: {error}")))?;
         files::write_atomic(&self.out.join("settings.toml"), resolved.as_bytes())?;
-        let log = self.out.join("metrics.jsonl");
-        let log_file = std::fs::File::create(&log).map_err(|error| Error::failed(&log, error))?;
 
         let steps = (recipe.epochs * loader.batches()) as u64;
         let mut watcher = Watcher {
@@ -121,8 +89,9 @@ impl Run<'_> {
             console,
             progress: console.progress(self.model.to_string(), steps),
             validation,
-            log: (log, log_file),
-            epochs: recipe.epochs,
+            sheet,
+            log: RunLog::create(self.out)?,
+            recipe: &recipe,
             sums: Sums::default(),
             best: f64::INFINITY,
             failure: None,
@@ -133,12 +102,6 @@ impl Run<'_> {
             (Some(error), _) => Err(error),
             (None, done) => done.map(|()| model).map_err(Error::from),
         }
-    }
-
-    fn validation(&self) -> Result<Vec<Validated>> {
-        let Some(samples) = self.data.optional_split("val")? else { return Ok(Vec::new()) };
-        let present = self.data.image_labels(&samples)?;
-        Ok(samples.into_iter().zip(present).map(|(sample, present)| Validated { sample, present }).collect())
     }
 }
 
@@ -175,9 +138,10 @@ struct Watcher<'a> {
     run: &'a Run<'a>,
     console: &'a Console,
     progress: Progress<'a>,
-    validation: Vec<Validated>,
-    log: (PathBuf, std::fs::File),
-    epochs: usize,
+    validation: Option<Split>,
+    sheet: SheetPhotos,
+    log: RunLog,
+    recipe: &'a Recipe,
     sums: Sums,
     best: f64,
     failure: Option<Error>,
@@ -199,7 +163,7 @@ impl Observer for Watcher<'_> {
         self.progress.message(format!(
             "epoch {}/{} cls {:.4}{segmentation} {speed:.0} img/s",
             report.epoch + 1,
-            self.epochs,
+            self.recipe.epochs,
             report.classification
         ));
         self.progress.advance(1);
@@ -225,15 +189,11 @@ impl Watcher<'_> {
         let sums = &self.sums;
         let steps = sums.steps.max(1) as f64;
         let photos_per_second = sums.photos as f64 / sums.started.elapsed().as_secs_f64().max(1e-9);
-        let last = epoch + 1 == self.epochs;
-        let looked =
-            !self.validation.is_empty() && (last || (epoch + 1).is_multiple_of(self.run.settings.validation.every));
-        let (validation_loss, report) = match looked {
-            true => {
-                let (loss, report) = validate(model, &self.validation)?;
-                (Some(loss), report)
-            }
-            false => (None, None),
+        let last = epoch + 1 == self.recipe.epochs;
+        let due = last || (epoch + 1).is_multiple_of(self.run.settings.validation.every);
+        let look = match &self.validation {
+            Some(split) if due => Some(split.look(model, self.recipe, self.console)?),
+            _ => None,
         };
         let log = EpochLog {
             epoch: epoch + 1,
@@ -242,16 +202,19 @@ impl Watcher<'_> {
             loss_classification: sums.classification / steps,
             loss_segmentation: (sums.segmented > 0).then(|| sums.segmentation / sums.segmented as f64),
             photos_per_second,
-            validation_loss,
-            validation_miou: report.and_then(|report| report.mean_iou),
-        };
+            ..EpochLog::default()
+        }
+        .with(look.as_ref());
         self.write_log(&log)?;
+        if due {
+            self.log.picture(log.epoch, &self.sheet.tag(), &self.sheet.draw(model, self.recipe)?)?;
+        }
         // A checkpoint costs little beside a look at the validation split; without one, every epoch is kept.
-        if last || looked || self.validation.is_empty() {
+        if last || look.is_some() || self.validation.is_none() {
             let bytes = checkpoint::encode(model)?;
             files::write_atomic(&self.run.out.join(LAST), &bytes)?;
-            if validation_loss.is_none_or(|loss| loss < self.best) {
-                self.best = validation_loss.unwrap_or(self.best);
+            if log.validation_loss.is_none_or(|loss| loss < self.best) {
+                self.best = log.validation_loss.unwrap_or(self.best);
                 files::write_atomic(&self.run.out.join(BEST), &bytes)?;
             }
         }
@@ -259,41 +222,12 @@ impl Watcher<'_> {
     }
 
     fn write_log(&mut self, log: &EpochLog) -> Result<()> {
-        let line =
-            serde_json::to_string(log).map_err(|error| Error::Failed(format!("the log cannot be written: {error}")))?;
-        writeln!(self.log.1, "{line}").map_err(|error| Error::failed(&self.log.0, error))?;
+        let line = self.log.epoch(log)?;
         if self.run.json {
             self.console.print(&line);
-        } else if let Some(loss) = log.validation_loss {
-            let miou = log.validation_miou.map_or(String::new(), |miou| format!(", mIoU {miou:.1} %"));
-            self.console.note(format!(
-                "{} epoch {}/{}: validation loss {loss:.4}{miou}",
-                self.run.model, log.epoch, self.epochs
-            ));
+        } else if let Some(judgement) = log.judgement() {
+            self.console.note(format!("{} epoch {}/{}: {judgement}", self.run.model, log.epoch, self.recipe.epochs));
         }
         Ok(())
     }
-}
-
-/// Classification loss, and the report where there are masks, of the validation split: one view a photo.
-fn validate(model: &Model, samples: &[Validated]) -> Result<(f64, Option<Report>)> {
-    let inference = Inference { scales: vec![1.0], flip: false, ..model.config.inference.clone() };
-    let predictor = Predictor::new(model, inference)?;
-    let mut tally = Tally::new(crate::predictor::classes(model)?);
-    let (mut loss, mut masks) = (0.0, 0);
-    for Validated { sample, present } in samples {
-        let photo = picture::read_photo(&sample.photo)?;
-        let labels: Vec<f32> = present.iter().map(|&present| if present { 1.0 } else { 0.0 }).collect();
-        let shape = (1, labels.len(), 1, 1);
-        let labels = Tensor::from_vec(labels, shape, &Device::Cpu).map_err(wseg_cuda_runner::Error::from)?;
-        let batch = Batch { images: predictor.view(&photo, 1.0, false)?, labels };
-        loss += train::classification_loss(model, &batch)?;
-        if let Some(path) = &sample.mask {
-            let truth = picture::read_mask(path)?;
-            let prediction = mask_of(predictor.predict(&photo, None)?, &photo);
-            tally.add(&prediction.labels, &truth.labels).map_err(|mistake| Error::input(path, mistake))?;
-            masks += 1;
-        }
-    }
-    Ok((loss / samples.len().max(1) as f64, (masks > 0).then(|| tally.report())))
 }
