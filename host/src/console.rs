@@ -118,7 +118,7 @@ impl Console {
         // Without a terminal the bar is hidden, but still counts and measures.
         let bar = self.bars.add(ProgressBar::new(total));
         if let Ok(style) =
-            ProgressStyle::with_template("{prefix:<12} [{bar:28}] {pos}/{len} {per_sec:.1} {elapsed}<{eta} {msg}")
+            ProgressStyle::with_template("{prefix:<12} [{bar:28}] {pos}/{len} {per_sec} {elapsed}<{eta} {msg}")
         {
             bar.set_style(style.progress_chars("=> ").with_key(
                 "per_sec",

@@ -225,8 +225,9 @@ impl Watcher<'_> {
         let line = self.log.epoch(log)?;
         if self.run.json {
             self.console.print(&line);
-        } else if let Some(judgement) = log.judgement() {
-            self.console.note(format!("{} epoch {}/{}: {judgement}", self.run.model, log.epoch, self.recipe.epochs));
+        } else if log.validation_loss.is_some() || self.validation.is_none() {
+            let (model, epochs, summary) = (self.run.model, self.recipe.epochs, log.summary());
+            self.console.note(format!("{model} epoch {}/{epochs}: {summary}", log.epoch));
         }
         Ok(())
     }

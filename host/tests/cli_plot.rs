@@ -117,7 +117,9 @@ fn without_a_validation_split_training_photos_are_drawn() {
     let set = DataSet::new();
     fs::remove_file(set.root.join("ImageSets/Segmentation/val.txt")).unwrap();
     let run = set.beside("run");
-    train(&set, &run, &["--model", "cam", "--quiet"]).good();
+    let done = train(&set, &run, &["--model", "cam"]);
+    assert!(done.err.contains("cam epoch 1/3: loss 0."), "{}", done.err);
+    done.good();
     let events = events_of(&run);
     assert!(tags(&events, 3).contains("training/masks") && !tags(&events, 1).contains("training/masks"));
     assert!(!tags(&events, 3).iter().any(|tag| tag.contains("validation") || tag.contains("segmentation")));

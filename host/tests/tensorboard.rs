@@ -115,8 +115,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 found = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "images": 0})
 found.Reload()
 def pixels(event):
-    image = Image.open(BytesIO(event.encoded_image_string)).convert("RGB")
-    return [event.step, event.width, event.height, list(image.size), image.tobytes().hex()]
+    image = Image.open(BytesIO(event.encoded_image_string))
+    image.load()
+    return [event.step, event.width, event.height, image.mode, list(image.size), event.encoded_image_string.hex()]
 print(json.dumps({
     "scalars": {tag: [[e.step, e.value] for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]},
     "images": {tag: [pixels(e) for e in found.Images(tag)] for tag in found.Tags()["images"]},
@@ -158,8 +159,11 @@ fn tensorboard_reads_tags_steps_values_and_images() {
     }
     assert_eq!(found["scalars"], serde_json::to_value(&expected).unwrap());
     assert_eq!(expected.len(), 10, "{:?}", expected.keys());
-    let hex = |seed| picture(seed).as_raw().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let image = |step: usize, seed| serde_json::json!([step, 7, 5, [7, 5], hex(seed)]);
+    let hex = |seed| {
+        let jpeg = encode_photo(&picture(seed), image::ImageFormat::Jpeg).unwrap();
+        jpeg.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let image = |step: usize, seed| serde_json::json!([step, 7, 5, "RGB", [7, 5], hex(seed)]);
     assert_eq!(found["images"], serde_json::json!({ "validation/masks": [image(1, 1), image(2, 2), image(3, 5)] }));
 }
 

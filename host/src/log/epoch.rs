@@ -98,18 +98,20 @@ impl EpochLog {
         scalars
     }
 
-    /// What a look at the validation split showed, in half a sentence; `None` where there was no look.
+    /// The epoch in half a sentence: what a look at the validation split showed, or else the losses of its steps.
     #[must_use]
-    pub fn judgement(&self) -> Option<String> {
-        let loss = self.validation_loss?;
-        let mut text = format!("validation loss {loss:.4}");
-        if let Some(segmentation) = self.validation_loss_segmentation {
-            text += &format!(", segmentation loss {segmentation:.4}");
+    pub fn summary(&self) -> String {
+        let (mut text, segmentation) = match self.validation_loss {
+            Some(loss) => (format!("validation loss {loss:.4}"), self.validation_loss_segmentation),
+            None => (format!("loss {:.4}", self.loss_classification), self.loss_segmentation),
+        };
+        if let Some(loss) = segmentation {
+            text += &format!(", segmentation loss {loss:.4}");
         }
         for (name, percent) in [("mAP", self.validation_map), ("mIoU", self.validation_miou)] {
             text += &percent.map_or_else(String::new, |percent| format!(", {name} {percent:.1} %"));
         }
-        Some(text)
+        text
     }
 }
 
@@ -135,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn a_judgement_needs_a_look() {
-        let mut log = EpochLog::default();
-        assert_eq!(log.judgement(), None);
+    fn a_summary_is_of_the_validation_split_where_it_was_looked_at() {
+        let mut log = EpochLog { loss_classification: 0.7, loss_segmentation: Some(0.2), ..EpochLog::default() };
+        assert_eq!(log.summary(), "loss 0.7000, segmentation loss 0.2000");
         (log.validation_loss, log.validation_map) = (Some(0.5), Some(12.34));
-        assert_eq!(log.judgement().unwrap(), "validation loss 0.5000, mAP 12.3 %");
+        assert_eq!(log.summary(), "validation loss 0.5000, mAP 12.3 %");
     }
 }

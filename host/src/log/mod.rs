@@ -15,7 +15,7 @@ use std::{
 
 use image::RgbImage;
 
-use crate::{Error, Result, files, picture};
+use crate::{Error, Result, files};
 use tensorboard::EventFile;
 
 /// The name of the log in a run's folder.
@@ -79,9 +79,7 @@ impl RunLog {
     /// # Errors
     /// If the file cannot be written; the error names it.
     pub fn picture(&mut self, epoch: usize, tag: &str, picture: &RgbImage) -> Result<()> {
-        let png = picture::encode_photo(picture, image::ImageFormat::Png)
-            .map_err(|error| Error::Failed(format!("the picture `{tag}` cannot be encoded: {error}")))?;
-        self.events.image(epoch, tag, (picture.width(), picture.height()), &png)
+        self.events.picture(epoch, tag, picture)
     }
 }
 

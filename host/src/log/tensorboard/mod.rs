@@ -14,7 +14,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Result, data::reason};
+use image::{ImageFormat, RgbImage};
+
+use crate::{Error, Result, data::reason, picture};
 use message::Message;
 
 /// What TensorBoard knows event files by.
@@ -76,18 +78,28 @@ impl EventFile {
         self.write(step, |event| event.message(message::SUMMARY, summary))
     }
 
-    /// Writes a picture of a step: the bytes of a PNG file in colour, and its width and height.
+    /// Writes a picture of a step: the bytes of a PNG or JPEG file in colour, and its width and height.
     ///
     /// # Errors
     /// If the file cannot be written; the error names it.
-    pub fn image(&mut self, step: usize, tag: &str, (width, height): (u32, u32), png: &[u8]) -> Result<()> {
+    pub fn image(&mut self, step: usize, tag: &str, (width, height): (u32, u32), file: &[u8]) -> Result<()> {
         let image = Message::new()
             .integer(message::HEIGHT, u64::from(height))
             .integer(message::WIDTH, u64::from(width))
             .integer(message::COLOUR_SPACE, message::COLOUR_SPACE_RGB)
-            .bytes(message::ENCODED, png);
+            .bytes(message::ENCODED, file);
         let value = Message::new().bytes(message::TAG, tag.as_bytes()).message(message::IMAGE, image);
         self.write(step, |event| event.message(message::SUMMARY, Message::new().message(message::VALUE, value)))
+    }
+
+    /// Writes a picture of a step, as JPEG: that takes a sixth of a PNG with photos.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the error names it.
+    pub fn picture(&mut self, step: usize, tag: &str, picture: &RgbImage) -> Result<()> {
+        let jpeg = picture::encode_photo(picture, ImageFormat::Jpeg)
+            .map_err(|error| Error::Failed(format!("the picture `{tag}` cannot be encoded: {error}")))?;
+        self.image(step, tag, picture.dimensions(), &jpeg)
     }
 
     fn write(&mut self, step: usize, fill: impl FnOnce(Message) -> Message) -> Result<()> {
