@@ -3,11 +3,13 @@
 mod bench;
 mod data;
 mod help;
+mod plot;
 mod predict;
 mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
+pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use value::KeyValue;
 
@@ -82,6 +84,9 @@ pub enum Command {
     /// Compare predicted masks with true ones: IoU, precision, recall.
     #[command(long_about = help::EVAL)]
     Eval(EvalArgs),
+    /// Draw the curves of training runs as SVG and PNG.
+    #[command(long_about = help::PLOT)]
+    Plot(PlotArgs),
     /// Run golden files through the backends and compare the numbers.
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

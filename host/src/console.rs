@@ -16,8 +16,15 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{Error, Result, args::ColorWhen};
 
-/// Where progress is not drawn, a line of it is printed this often.
-const PLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Where progress is not drawn, a line of it is printed at first this often,
+const PLAIN_OFTEN: Duration = Duration::from_secs(10);
+/// and at last this often, so that a training overnight does not fill a log with thousands of lines.
+const PLAIN_SELDOM: Duration = Duration::from_secs(300);
+
+/// The time from one plain line to the next, of a task that has run for so long.
+fn plain_pause(running: Duration) -> Duration {
+    (running / 20).clamp(PLAIN_OFTEN, PLAIN_SELDOM)
+}
 
 /// What becomes of standard output.
 #[derive(Debug, Default)]
@@ -111,7 +118,7 @@ impl Console {
         // Without a terminal the bar is hidden, but still counts and measures.
         let bar = self.bars.add(ProgressBar::new(total));
         if let Ok(style) =
-            ProgressStyle::with_template("{prefix:<12} [{bar:28}] {pos}/{len} {per_sec:.1} {elapsed}<{eta} {msg}")
+            ProgressStyle::with_template("{prefix:<12} [{bar:28}] {pos}/{len} {per_sec} {elapsed}<{eta} {msg}")
         {
             bar.set_style(style.progress_chars("=> ").with_key(
                 "per_sec",
@@ -165,7 +172,7 @@ impl Progress<'_> {
             return;
         }
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-        if printed.elapsed() >= PLAIN_EVERY {
+        if printed.elapsed() >= plain_pause(self.started.elapsed()) {
             *printed = Instant::now();
             self.console.note(self.line());
         }
@@ -274,6 +281,12 @@ mod tests {
         assert_eq!(clock(9.6), "0:10");
         assert_eq!(clock(3661.0), "1:01:01");
         assert_eq!(clock(-1.0), "0:00");
+    }
+
+    #[test]
+    fn plain_lines_become_rarer() {
+        let pause = |minutes: u64| plain_pause(Duration::from_secs(60 * minutes)).as_secs();
+        assert_eq!([pause(0), pause(3), pause(20), pause(100), pause(600)], [10, 10, 60, 300, 300]);
     }
 
     #[test]

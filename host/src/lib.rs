@@ -14,8 +14,11 @@
 //! | [`synth`] | the synthetic data set |
 //! | [`settings`] | presets and `--set` |
 //! | [`training`] | a training run in a folder |
+//! | [`validation`] | a look at the validation split |
+//! | [`log`] | what a run writes about itself, for people, programs and TensorBoard |
+//! | [`plot`] | the curves of runs as pictures |
 //! | [`predictor`] | a trained network applied to photos |
-//! | [`metrics`] | masks compared with the truth |
+//! | [`metrics`] | masks and image scores compared with the truth |
 //! | [`report`] | tables, overlays, picture sheets |
 //! | [`workload`] | what is measured when speed is |
 //! | [`error`] | what a person is told when something goes wrong |
@@ -31,14 +34,17 @@ pub mod console;
 pub mod data;
 pub mod error;
 pub mod files;
+pub mod log;
 pub mod metrics;
 pub mod palette;
 pub mod picture;
+pub mod plot;
 pub mod predictor;
 pub mod report;
 pub mod settings;
 pub mod synth;
 pub mod training;
+pub mod validation;
 pub mod workload;
 
 pub use error::{Error, Result};

@@ -1,4 +1,8 @@
-//! Comparing predicted masks with true ones.
+//! Comparing predictions with the truth: masks here, image scores by [`Ranking`].
+
+mod ranking;
+
+pub use ranking::{ClassRanking, Ranking, RankingReport};
 
 use std::path::PathBuf;
 

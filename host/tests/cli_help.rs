@@ -6,8 +6,20 @@ use std::process::Stdio;
 
 use cli::{Done, command, wseg};
 
-const COMMANDS: [&str; 11] =
-    ["synth", "data", "train", "import", "predict", "eval", "verify", "presets", "inspect", "demo", "completions"];
+const COMMANDS: [&str; 12] = [
+    "synth",
+    "data",
+    "train",
+    "import",
+    "predict",
+    "eval",
+    "plot",
+    "verify",
+    "presets",
+    "inspect",
+    "demo",
+    "completions",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {

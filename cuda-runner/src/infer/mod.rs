@@ -13,7 +13,12 @@ use wseg_core::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, dense::Dense, model::Model, nn::Pass};
+use crate::{
+    Error, Result,
+    dense::Dense,
+    model::{Classified, Model},
+    nn::Pass,
+};
 
 /// What scale 1 means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +120,15 @@ impl<'a> Merge<'a> {
     pub fn add(&mut self, view: &Tensor, mirrored: bool) -> Result<()> {
         let (_, _, h, w) = view.dims4()?;
         let classified = self.model.forward(view, &Pass::evaluation())?;
-        let masks = self.model.masks_at(&classified, h, w)?;
+        self.add_classified(&classified, (h, w), mirrored)
+    }
+
+    /// Adds what the network said of a view of `h` x `w` pixels, mirrored if `mirrored`.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn add_classified(&mut self, classified: &Classified, (h, w): (usize, usize), mirrored: bool) -> Result<()> {
+        let masks = self.model.masks_at(classified, h, w)?;
         let masks = restore_view(&masks, self.height, self.width, mirrored)?;
         let confidence = sigmoid(&classified.scores)?;
         self.sum = Some(match self.sum.take() {

@@ -81,6 +81,19 @@ Examples:
   wseg eval --pred masks --gt shapes/SegmentationClass --list shapes/ImageSets/Segmentation/val.txt
   wseg eval --pred masks --gt truth --classes classes.txt --json";
 
+/// What `wseg plot` does.
+pub(super) const PLOT: &str = "\
+Draw the curves of training runs as SVG and PNG: losses, mean IoU, mean average precision, learning rate, speed.
+
+They are read from each run's metrics.jsonl, also while it still trains. Several runs, for instance of several seeds, are \
+drawn over each other, and a table compares the best epochs.";
+
+/// What follows the flags of `wseg plot`.
+pub(super) const PLOT_EXAMPLES: &str = "\
+Examples:
+  wseg plot runs/shapes
+  wseg plot runs/seed-1 runs/seed-2 runs/seed-3 --out seeds";
+
 /// What `wseg verify` does.
 pub(super) const VERIFY: &str = "\
 Run golden files (inputs and expected outputs of one operation) through the backends and compare the numbers.

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod eval;
 pub mod import;
 pub mod inspect;
+pub mod plot;
 pub mod predict;
 pub mod presets;
 pub mod synth;
@@ -58,6 +59,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Import(args) => import::run(args, console),
         Command::Predict(args) => predict::run(args, console),
         Command::Eval(args) => eval::run(args, console),
+        Command::Plot(args) => plot::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),

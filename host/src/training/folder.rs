@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, files};
+use crate::{Error, Result, files, log::METRICS};
 
 /// The checkpoint of the last epoch.
 pub const LAST: &str = "last.safetensors";
@@ -16,8 +16,6 @@ pub const BEST: &str = "best.safetensors";
 pub const STATE: &str = "state.safetensors";
 /// What was run: settings, command, versions, fingerprint of the data.
 pub const RECORD: &str = "run.toml";
-/// A line an epoch.
-pub const METRICS: &str = "metrics.jsonl";
 
 /// A run's folder, which no other process writes to meanwhile.
 #[derive(Debug)]

@@ -7,9 +7,7 @@
 //! | `watcher` | what is done after every step and epoch: log, validation, checkpoints |
 //! | `resume` | whether a saved training is this one |
 //! | `folder` | the files, and that only one process writes them |
-//! | `journal` | [`EpochLog`] and `metrics.jsonl` |
 //! | `ranking` | which checkpoints are the best, when to end early |
-//! | `validate` | a look at the validation split |
 //! | `fingerprint` | whether data are the same |
 //! | `interrupt` | signals |
 //!
@@ -22,10 +20,8 @@ mod exact;
 mod fingerprint;
 mod folder;
 mod interrupt;
-mod journal;
 mod ranking;
 mod resume;
-mod validate;
 mod watcher;
 
 use std::path::Path;
@@ -38,9 +34,8 @@ use wseg_cuda_runner::{
 };
 
 pub use fingerprint::fingerprint;
-pub use folder::{BEST, LAST, METRICS, RECORD, STATE};
+pub use folder::{BEST, LAST, RECORD, STATE};
 pub use interrupt::Interrupt;
-pub use journal::{EpochLog, Journal};
 pub use ranking::{Look, Place, Ranking};
 
 use crate::{
@@ -50,7 +45,9 @@ use crate::{
         Dataset,
         loader::{Labelled, Loader, Loading, Shape},
     },
-    settings::{Config, Origin, Settings},
+    log::RunLog,
+    settings::{Best, Config, Origin, Settings},
+    validation::{SheetPhotos, Split},
 };
 use folder::Folder;
 use watcher::{Memory, Note, Watcher};
@@ -97,7 +94,7 @@ impl Run<'_> {
             false => (self.data.split("train")?, Vec::new()),
         };
         let present = self.data.image_labels(&training)?;
-        let validation = validate::split(self.data, self.settings)?;
+        let validation = self.validation()?;
         let note = Note {
             settings: resume::text(self.settings)?,
             model: self.model,
@@ -117,11 +114,18 @@ impl Run<'_> {
         }
 
         let photos = training.len();
-        let samples = training
+        let samples: Vec<Labelled> = training
             .into_iter()
             .zip(present)
             .map(|(sample, present)| Labelled { photo: sample.photo, present })
             .collect();
+        let sheet = match &validation {
+            Some(split) => split.sheet_photos(),
+            None => SheetPhotos::new("training", samples.iter().map(|sample| (&sample.photo, &sample.present))),
+        };
+        if let Some(absent) = validation.as_ref().map(|split| split.never_shown(self.data)).filter(|a| !a.is_empty()) {
+            console.note(format_args!("mAP leaves out what no validation photo shows: {}", absent.join(", ")));
+        }
         let shape = Shape { batch: recipe.batch, side: recipe.crop };
         let loader = Loader::new(samples, self.settings.augment.clone(), shape, recipe.seed, self.loading)?;
         let skipped: Vec<&Error> = unusable.iter().chain(loader.skipped()).collect();
@@ -143,20 +147,40 @@ impl Run<'_> {
         let Position { epoch, batch, step } = training.position();
         let at = saved.as_ref().map(|_| (epoch + usize::from(batch > 0), step));
         let note = Note { memory: saved.map(|(_, memory)| memory).unwrap_or_default(), ..note };
-        let journal = Journal::open(&folder.file(METRICS), note.memory.lines)?;
+        let log = match self.resume {
+            true => RunLog::resume(self.out, note.memory.lines)?,
+            false => RunLog::create(self.out)?,
+        };
         if self.resume {
             console.note(format_args!("{}: going on after step {step}, in epoch {}", self.out.display(), epoch + 1));
         }
         let steps = recipe.epochs * recipe.steps(loader.batches());
         let progress = console.progress(self.model.to_string(), steps as u64);
         progress.advance(step as u64);
-        let mut watcher = Watcher::new(self, &loader, console, progress, validation, folder, journal, note, at);
+        let mut watcher = Watcher::new(self, &loader, console, progress, (validation, sheet), folder, log, note, at);
         watcher.interrupt = self.interruptible.then(Interrupt::listen).transpose()?;
         let done = training.run(&loader, &mut watcher);
         let stopped =
             done.map_err(|error| watcher.explain(error)).and_then(|()| watcher.take_failure().map_or(Ok(()), Err));
         drop(training);
         stopped.map(|()| model)
+    }
+
+    /// The validation split, if the data set has one.
+    ///
+    /// # Errors
+    /// A file cannot be used, or the settings ask for more than the data set has.
+    fn validation(&self) -> Result<Option<Split>> {
+        let (split, wanted) = (Split::open(self.data)?, &self.settings.validation);
+        let lacking =
+            |key: &str, what: &str| Err(Error::Input(format!("`{key}` needs {what}, which the data set lacks")));
+        if wanted.best == Best::Miou && !split.as_ref().is_some_and(Split::has_masks) {
+            return lacking("validation.best = \"miou\"", "a validation split with masks");
+        }
+        if wanted.patience > 0 && split.is_none() {
+            return lacking("validation.patience", "a validation split");
+        }
+        Ok(split)
     }
 
     /// The network, before its first step.

@@ -8,19 +8,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wseg_cuda_runner::{
     model::{Model, ModelKind},
-    train::{Observer, StepReport, Training, checkpoint},
+    train::{Observer, Recipe, StepReport, Training, checkpoint},
 };
 
 use super::{
-    EpochLog, Interrupt, Journal, Run, exact,
+    Interrupt, Run, exact,
     folder::{BEST, Folder, LAST, STATE},
     ranking::{Place, Ranking},
-    validate::{Validated, validate},
 };
 use crate::{
     Error, Result,
     console::{Console, Progress},
     data::loader::Loader,
+    log::{EpochLog, RunLog},
+    validation::{SheetPhotos, Split},
 };
 
 /// What a saved training says beside its weights: what it was told, and what the watcher has to remember.
@@ -87,9 +88,11 @@ pub(super) struct Watcher<'a> {
     loader: &'a Loader,
     pub(super) console: &'a Console,
     pub(super) progress: Progress<'a>,
-    pub(super) validation: Vec<Validated>,
+    validation: Option<Split>,
+    sheet: SheetPhotos,
     pub(super) folder: Folder,
-    pub(super) journal: Journal,
+    log: RunLog,
+    recipe: Recipe,
     pub(super) interrupt: Option<Interrupt>,
     pub(super) epochs: usize,
     pub(super) note: Note,
@@ -108,9 +111,9 @@ impl<'a> Watcher<'a> {
         loader: &'a Loader,
         console: &'a Console,
         progress: Progress<'a>,
-        validation: Vec<Validated>,
+        (validation, sheet): (Option<Split>, SheetPhotos),
         folder: Folder,
-        journal: Journal,
+        log: RunLog,
         note: Note,
         saved: Option<(usize, usize)>,
     ) -> Self {
@@ -120,8 +123,10 @@ impl<'a> Watcher<'a> {
             console,
             progress,
             validation,
+            sheet,
             folder,
-            journal,
+            log,
+            recipe: run.settings.recipe_for(run.model),
             interrupt: None,
             epochs: run.settings.recipe_for(run.model).epochs,
             note,
@@ -219,20 +224,17 @@ impl Watcher<'_> {
         let sums = std::mem::take(sums);
         let wanted = &self.run.settings.validation;
         let last = epoch + 1 == self.epochs;
-        let looked = !self.validation.is_empty() && (last || (epoch + 1).is_multiple_of(wanted.every));
-        let (validation_loss, report) = match looked {
-            true => {
-                let (loss, report) = validate(model, &self.validation)?;
-                (Some(loss), report)
-            }
-            false => (None, None),
+        let due = last || (epoch + 1).is_multiple_of(wanted.every);
+        let look = match &self.validation {
+            Some(split) if due => Some(split.look(model, &self.recipe, self.console)?),
+            _ => None,
         };
-        let validation_miou = report.and_then(|report| report.mean_iou);
         let bytes = checkpoint::encode(model)?;
         self.folder.write(LAST, &bytes)?;
-        if let Some(loss) = validation_loss {
+        if let Some(look) = &look {
             let keep = self.run.settings.checkpoint.keep;
-            let place = ranking.see(epoch + 1, wanted.best.score(loss, validation_miou), keep);
+            let miou = look.masks.as_ref().and_then(|report| report.mean_iou);
+            let place = ranking.see(epoch + 1, wanted.best.score(look.loss_classification, miou), keep);
             if place == Place::First {
                 self.folder.write(BEST, &bytes)?;
             }
@@ -240,12 +242,12 @@ impl Watcher<'_> {
                 self.folder.write_epoch(epoch + 1, &bytes)?;
             }
             *ended = !last && ranking.is_over(wanted.patience);
-        } else if self.validation.is_empty() {
+        } else if self.validation.is_none() {
             // Nothing says that another epoch is better.
             self.folder.write(BEST, &bytes)?;
         }
         let (steps, segmented) = (sums.steps.max(1) as f64, sums.segmented.max(1) as f64);
-        self.tell(&EpochLog {
+        let log = EpochLog {
             epoch: epoch + 1,
             step: sums.step,
             rate: sums.rate,
@@ -253,25 +255,24 @@ impl Watcher<'_> {
             loss_segmentation: (sums.segmented > 0).then(|| sums.segmentation / segmented),
             gradient_norm: sums.clipped.then(|| sums.gradient_norm / steps),
             photos_per_second,
-            validation_loss,
-            validation_miou,
-        })?;
+            ..EpochLog::default()
+        };
+        self.tell(&log.with(look.as_ref()))?;
+        if due {
+            self.log.picture(epoch + 1, &self.sheet.tag(), &self.sheet.draw(model, &self.recipe)?)?;
+        }
         Ok(())
     }
 
-    /// Hands the numbers of an epoch to everyone who wants them: the log and the console. A further writer is called
-    /// here.
+    /// Hands the numbers of an epoch to everyone who wants them: the logs and the console.
     fn tell(&mut self, log: &EpochLog) -> Result<()> {
-        let line = self.journal.append(log)?;
-        self.note.memory.lines = self.journal.lines();
+        let line = self.log.epoch(log)?;
+        self.note.memory.lines = self.log.lines();
         if self.run.json {
             self.console.print(&line);
-        } else if let Some(loss) = log.validation_loss {
-            let miou = log.validation_miou.map_or(String::new(), |miou| format!(", mIoU {miou:.1} %"));
-            self.console.note(format!(
-                "{} epoch {}/{}: validation loss {loss:.4}{miou}",
-                self.run.model, log.epoch, self.epochs
-            ));
+        } else if log.validation_loss.is_some() || self.validation.is_none() {
+            let (model, epochs, summary) = (self.run.model, self.epochs, log.summary());
+            self.console.note(format!("{model} epoch {}/{epochs}: {summary}", log.epoch));
         }
         if self.note.memory.ended {
             self.console.note(format!(
@@ -284,7 +285,7 @@ impl Watcher<'_> {
 
     /// Writes the whole training. Until the new file is complete, the old one stays.
     fn save(&mut self, training: &Training<'_>) -> Result<()> {
-        self.journal.sync()?;
+        self.log.sync()?;
         let note = serde_json::to_value(&self.note)
             .map_err(|error| Error::Failed(format!("the checkpoint cannot be written: {error}")))?;
         self.folder.write(STATE, &training.encode(note)?)?;
