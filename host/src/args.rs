@@ -182,7 +182,7 @@ pub struct TrainArgs {
     /// Passes over the training split [default: the preset's].
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Photos in a step [default: the preset's].
+    /// Photos in a batch; a step has `recipe.accumulate` batches, 1 by default [default: the preset's].
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Width and height of the crops a step sees, in pixels [default: the preset's].
