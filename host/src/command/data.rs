@@ -49,7 +49,11 @@ fn print(findings: &Findings, args: &CheckArgs, console: &Console) {
     console.print(format_args!("{data}: {}, image labels from {}", findings.layout, findings.labels));
     for split in &findings.splits {
         let (name, photos) = (split.name, split.photos);
-        console.print(format_args!("{name}: {photos} photos, {} usable, {} with a mask", split.usable, split.masks));
+        let plural = if photos == 1 { "" } else { "s" };
+        console.print(format_args!(
+            "{name}: {photos} photo{plural}, {} usable, {} with a mask",
+            split.usable, split.masks
+        ));
     }
     console.print("");
     console.print(counts(findings).text(paint));

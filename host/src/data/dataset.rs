@@ -1,4 +1,4 @@
-//! A data set: its classes, its splits, their photos and image labels, in any [layout](super::layout).
+//! A data set: its classes, its splits, their photos and image labels, in any [layout].
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@
 //! | [`labels`] | image labels: CSV, JSON lines, masks |
 //! | [`folders`] | one folder of photos for each class |
 //! | [`list`] | the photos of a split, one a line |
-//! | [`photos`] | photos to segment: files, folders, lists |
+//! | [`mod@photos`] | photos to segment: files, folders, lists |
 //! | [`mask`] | masks as files |
 //! | [`mat`] | MATLAB's files, in which SBD has its masks |
 //! | [`share`] | photos held out to validate on |
