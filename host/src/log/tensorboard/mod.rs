@@ -92,7 +92,7 @@ impl EventFile {
         self.write(step, |event| event.message(message::SUMMARY, Message::new().message(message::VALUE, value)))
     }
 
-    /// Writes a picture of a step, as JPEG: that takes a sixth of a PNG with photos.
+    /// Writes a picture of a step, as JPEG: that takes a third of a PNG with photos.
     ///
     /// # Errors
     /// If the file cannot be written; the error names it.
