@@ -12,9 +12,9 @@ use image::{ImageFormat, Rgb, RgbImage};
 use wseg::picture::{LabelMap, encode_mask, encode_photo, photo_size, read_mask, read_photo};
 
 /// Damaged copies of every file.
-const COPIES: usize = 250;
+const COPIES: usize = 150;
 /// Copies of every file that claim another size.
-const SIZES: usize = 12;
+const SIZES: usize = 8;
 /// Most memory that reading any of them may take: the largest picture that is read at all, 64 megapixels, decoded with the
 /// tables of a progressive JPEG.
 #[cfg(target_os = "linux")]
@@ -158,7 +158,7 @@ fn damaged_pictures_are_read_or_refused_in_bounded_memory() {
         }
     }
     // Damage that nothing notices, or that all is refused for, would test nothing.
-    assert!(read > 100 && refused > 500, "{read} read, {refused} refused");
+    assert!(read > 50 && refused > 300, "{read} read, {refused} refused");
     #[cfg(target_os = "linux")]
     {
         let grown = peak_kib() - before;

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn it_reads_well() {
         let told = |photos_per_second, waiting| Speed { photos_per_second, waiting }.to_string();
-        assert_eq!(told(3.13, 0.021), "3.1 img/s, 2 % of the time waiting for photos");
+        assert_eq!(told(3.12, 0.021), "3.1 img/s, 2 % of the time waiting for photos");
         assert_eq!(told(151.4, 1.0), "151 img/s, 100 % of the time waiting for photos");
     }
 }
