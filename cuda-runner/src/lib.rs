@@ -3,6 +3,7 @@
 //! # Rooms
 //! | module | holds |
 //! |---|---|
+//! | [`crf`] | the dense CRF on threads |
 //! | [`dense`] | [`Dense`](dense::Dense): core's `Tensor` and `Kernels` on a candle tensor, with autograd |
 //! | [`ops`] | differentiable operations candle lacks or does slowly, one file an operation |
 //! | [`nn`] | layers, one file a block; parameters and their names |
@@ -23,6 +24,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod backbone;
+pub mod crf;
 pub mod dense;
 pub mod error;
 pub mod infer;
