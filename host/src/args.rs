@@ -3,10 +3,12 @@
 mod bench;
 mod help;
 mod predict;
+mod refine;
 mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use predict::{Artifact, PredictArgs};
+pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -74,6 +76,9 @@ pub enum Command {
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(PredictArgs),
+    /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
+    #[command(long_about = help::REFINE)]
+    Refine(Box<RefineArgs>),
     /// Compare predicted masks with true ones: IoU, precision, recall.
     #[command(long_about = help::EVAL)]
     Eval(EvalArgs),

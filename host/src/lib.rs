@@ -16,6 +16,7 @@
 //! | [`training`] | a training run in a folder |
 //! | [`predictor`] | a trained network applied to photos |
 //! | [`metrics`] | masks compared with the truth |
+//! | [`refine`] | masks from anywhere, drawn to the edges of their photos |
 //! | [`report`] | tables, overlays, picture sheets |
 //! | [`workload`] | what is measured when speed is |
 //! | [`error`] | what a person is told when something goes wrong |
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod palette;
 pub mod picture;
 pub mod predictor;
+pub mod refine;
 pub mod report;
 pub mod settings;
 pub mod synth;
