@@ -52,6 +52,7 @@
 //! | CAM normalisation | [`cam::cam_masks`] | `cam_masks` |
 //! | merge of scales and flips | [`merge::restore_view`], [`merge::finish_merge`] | - |
 //! | IoU, precision, recall, average precision | [`metric`] | - |
+//! | dense CRF, on slices rather than tensors | `crf::exact` | `crf::infer` |
 //!
 //! Hyper-parameters live in small structs whose `Default` is the paper's: [`Pooling`], [`Pamr`], [`Cutoff`],
 //! [`Gate`], [`Cam`].
@@ -68,16 +69,24 @@
 //!
 //! # Features
 //!
-//! None. The crate is `no_std`, allocates nothing and contains no unsafe code.
+//! The crate is `no_std` and contains no unsafe code. Without features it allocates nothing.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `alloc` | `crf`: the dense CRF over a permutohedral lattice, which needs an allocator; its threads are the caller's |
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod activation;
 pub mod arena;
 pub mod cam;
+#[cfg(feature = "alloc")]
+pub mod crf;
 pub mod gate;
 pub mod loss;
 pub mod merge;

@@ -3,6 +3,7 @@
 //! # Rooms
 //! | module | holds |
 //! |---|---|
+//! | [`crf`] | the dense CRF on threads |
 //! | [`dense`] | [`Dense`](dense::Dense): core's `Tensor` and `Kernels` on a candle tensor, with autograd |
 //! | [`device`] | the CPU or a GPU, as asked for |
 //! | [`ops`] | differentiable operations candle lacks or does slowly, one file an operation |
@@ -24,6 +25,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod backbone;
+pub mod crf;
 pub mod dense;
 pub mod device;
 pub mod error;

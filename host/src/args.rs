@@ -5,12 +5,14 @@ mod data;
 mod help;
 mod plot;
 mod predict;
+mod refine;
 mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
+pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -81,6 +83,9 @@ pub enum Command {
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(PredictArgs),
+    /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
+    #[command(long_about = help::REFINE)]
+    Refine(Box<RefineArgs>),
     /// Compare predicted masks with true ones: IoU, precision, recall.
     #[command(long_about = help::EVAL)]
     Eval(EvalArgs),

@@ -19,6 +19,7 @@
 //! | [`plot`] | the curves of runs as pictures |
 //! | [`predictor`] | a trained network applied to photos |
 //! | [`metrics`] | masks and image scores compared with the truth |
+//! | [`refine`] | masks from anywhere, drawn to the edges of their photos |
 //! | [`report`] | tables, overlays, picture sheets |
 //! | [`workload`] | what is measured when speed is |
 //! | [`error`] | what a person is told when something goes wrong |
@@ -40,6 +41,7 @@ pub mod palette;
 pub mod picture;
 pub mod plot;
 pub mod predictor;
+pub mod refine;
 pub mod report;
 pub mod settings;
 pub mod synth;

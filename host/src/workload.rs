@@ -1,16 +1,19 @@
-//! What is measured when speed is: a training step and a forward pass on random photos, for `wseg bench` and the
-//! criterion benchmarks alike.
+//! What is measured when speed is: a training step and a forward pass on random photos, and the dense CRF on a synthetic
+//! one, for `wseg bench` and the criterion benchmarks alike.
 
 use candle_core::{DType, Device, Tensor};
+use image::RgbImage;
 use wseg_cuda_runner::{
+    crf::{DenseCrf, Rgb, dense_crf},
     model::{Model, ModelKind},
     nn::Pass,
     train::{Batch, Recipe, Sgd, losses},
 };
 
 use crate::{
-    Result,
+    Error, Result,
     settings::{Settings, numbered_classes},
+    synth::{Kind, Picture, Split, Synth, picture},
 };
 
 /// How much work.
@@ -78,5 +81,74 @@ impl Workload {
     pub fn look(&self) -> Result<()> {
         self.model.forward(&self.view, &Pass::evaluation())?;
         Ok(())
+    }
+}
+
+/// A photo and masks for the dense CRF. Its time depends on the photo: the more colours, the more lattice points.
+#[derive(Debug, Clone)]
+pub struct Edges {
+    photo: RgbImage,
+    classes: usize,
+    probabilities: Vec<f32>,
+}
+
+/// Pixels by which the masks of [`Edges`] miss the objects, to the right and down.
+const MISS: usize = 9;
+
+impl Edges {
+    /// A synthetic photo of this size, and masks of as many classes with the background: the truth, moved a little and
+    /// with noise.
+    ///
+    /// # Errors
+    /// The size is 0, or larger than a synthetic photo can be.
+    pub fn new(width: usize, height: usize, classes: usize) -> Result<Self> {
+        let size = width.max(height);
+        if width.min(height) == 0 || size > 2048 || classes < 2 {
+            return Err(Error::Input(format!("{width} x {height} pixels and {classes} classes cannot be drawn")));
+        }
+        let kinds = Kind::ALL.len().min(classes - 1);
+        let settings = Synth { size, classes: kinds, ..Synth::default() };
+        let Picture { photo, mask } = picture(&settings, Split::Train, 0);
+        let photo = image::imageops::crop_imm(&photo, 0, 0, width as u32, height as u32).to_image();
+        let mut scores = vec![0.0_f32; classes * width * height];
+        for pixel in 0..width * height {
+            let (x, y) = ((pixel % width).saturating_sub(MISS), (pixel / width).saturating_sub(MISS));
+            let label = usize::from(mask.labels[y * size + x]);
+            let mut total = 0.0;
+            for class in 0..classes {
+                // Noise from the place alone: the same on every machine.
+                let place = (class * width * height + pixel) as u32;
+                let noise = (place.wrapping_mul(0x9E37_79B9) ^ (place >> 7).wrapping_mul(0x85EB_CA6B)) >> 20;
+                let score = f32::from(noise as u16) / 4096.0 + if class == label { 2.0 * classes as f32 } else { 0.05 };
+                scores[class * width * height + pixel] = score;
+                total += score;
+            }
+            (0..classes).for_each(|class| scores[class * width * height + pixel] /= total);
+        }
+        Ok(Self { photo, classes, probabilities: scores })
+    }
+
+    /// The photo.
+    #[must_use]
+    pub fn photo(&self) -> &RgbImage {
+        &self.photo
+    }
+
+    /// The masks `[classes, h, w]`.
+    #[must_use]
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
+    }
+
+    /// Draws the masks to the photo's edges, as after a prediction.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn refine(&self) -> Result<Vec<f32>> {
+        let (width, height) = self.photo.dimensions();
+        let image = Rgb::new(self.photo.as_raw(), width as usize, height as usize);
+        image
+            .and_then(|image| dense_crf(&self.probabilities, self.classes, image, &DenseCrf::default()))
+            .map_err(|error| Error::Failed(format!("the dense CRF: {error}")))
     }
 }

@@ -25,6 +25,12 @@ fn every_network_and_refinement_has_its_times() {
     let [refinement] = &done["pamr"].as_array().unwrap()[..] else { panic!("{done}") };
     assert_eq!((refinement["side"].as_u64(), refinement["classes"].as_u64()), (Some(32), Some(3)));
     assert!(refinement["ms"].as_f64().unwrap() > 0.0, "{done}");
+    let crf = &done["crf"];
+    assert_eq!(
+        (crf["width"].as_u64(), crf["height"].as_u64(), crf["classes"].as_u64()),
+        (Some(500), Some(375), Some(3))
+    );
+    assert!(crf["ms"].as_f64().unwrap() > 0.0, "{done}");
 }
 
 #[test]
@@ -36,12 +42,15 @@ fn only_what_is_asked_for_is_measured() {
     let view = measured(&["small", "--size", "32", "--only", "view"]);
     assert!(view["networks"][0]["view_ms"].as_f64().unwrap() > 0.0, "{view}");
     assert_eq!((view["networks"][0].get("training_ms"), view["pamr"].as_array().unwrap().len()), (None, 0));
+    assert!(view["crf"].is_null(), "{view}");
     let both = measured(&["small", "--size", "32", "--only", "pamr", "--only", "training"]);
     assert_eq!((both["networks"][0].get("view_ms"), both["pamr"].as_array().unwrap().len()), (None, 1));
     let refinements = measured(&["--only", "pamr"]);
     assert_eq!(refinements["networks"].as_array().unwrap().len(), 0);
     let sides: Vec<_> = refinements["pamr"].as_array().unwrap().iter().map(|pamr| pamr["side"].as_u64()).collect();
     assert_eq!(sides, [Some(81), Some(321)]);
+    let crf = measured(&["--only", "crf"]);
+    assert!(crf["crf"]["ms"].as_f64().unwrap() > 0.0 && crf["pamr"].as_array().unwrap().is_empty(), "{crf}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub enum Backend {
     CandleF32,
     /// candle on the CPU in f64.
     CandleF64,
-    /// The counting functions of `wseg_core` on plain slices: no tensors, no element type.
+    /// The functions of `wseg_core` on plain slices, which count pixels or run the dense CRF: no tensors.
     Slices,
     /// The runner's resizing of photos: bytes, no tensors.
     Pixels,
@@ -77,7 +77,7 @@ impl Backend {
             Self::ArenaF64 => ArenaF64::with_memory(memory, |bench| case::run(&bench, golden)),
             Self::CandleF32 => case::run(&CandleF32, golden),
             Self::CandleF64 => case::run(&CandleF64, golden),
-            Self::Slices => case::metrics::run(golden),
+            Self::Slices => case::run_slices(golden),
             Self::Pixels => case::pil_bicubic::run(golden),
         }
     }
@@ -100,7 +100,7 @@ fn arena_elements(golden: &Golden) -> usize {
 /// Which backends to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Backends {
-    /// `wseg_core` alone: the arena in f32 and f64, and counting on slices.
+    /// `wseg_core` alone: the arena in f32 and f64, and what runs on slices.
     Arena,
     /// candle on the CPU in f32 and f64.
     Candle,
@@ -280,13 +280,13 @@ pub fn verify_file(file: &Path, backends: Backends) -> Vec<Row> {
 #[must_use]
 pub fn verify_golden(golden: &Golden, backends: Backends) -> Vec<Row> {
     let op = golden.op();
-    if op == case::metrics::OP {
+    if case::is_slice_op(op) {
         return match backends {
             Backends::Arena | Backends::All => vec![Row::of(golden, Backend::Slices)],
             Backends::Candle => backends
                 .tensor_backends()
                 .iter()
-                .map(|&backend| Row::skipped(golden, backend, "pixels are counted by wseg_core on slices of labels"))
+                .map(|&backend| Row::skipped(golden, backend, "computed by wseg_core on slices, without tensors"))
                 .collect(),
         };
     }

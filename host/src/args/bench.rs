@@ -15,6 +15,8 @@ pub enum Work {
     View,
     /// PAMR by itself.
     Pamr,
+    /// The dense CRF by itself.
+    Crf,
 }
 
 /// `wseg bench`.

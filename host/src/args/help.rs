@@ -68,6 +68,25 @@ Examples:
   wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks
   wseg predict --checkpoint model_enc_e020Xs0.928.pth --preset resnet38 --images photos --out masks";
 
+/// What `wseg refine` does.
+pub(super) const REFINE: &str = "\
+Draw masks from anywhere to the edges of their photos.
+
+A mask is a palettised PNG of class numbers, a grey PNG of one object's probabilities, or a NumPy array (.npy, .npz): \
+probabilities [classes, h, w] or [h, w], or labels. Probabilities may be smaller than the photo. The dense CRF is \
+pydensecrf's (Potts, symmetric normalisation), and its flags have pydensecrf's names.";
+
+/// What follows the flags of `wseg refine`.
+pub(super) const REFINE_EXAMPLES: &str = "\
+Pixels of value 255 in a mask of labels belong to no class: the photo decides. Memory grows with the
+photo, about 400 bytes a pixel with two classes and 800 with twenty.
+
+Examples:
+  wseg refine --image cat.jpg --mask cat.png --out sharp.png
+  wseg refine --image photos --mask masks --method pamr+crf --out sharp
+  wseg refine --image cat.jpg --mask probabilities.npy --method pamr --out refined.npy
+  wseg refine --image cat.jpg --mask cat.png --bilateral-sxy 50 --bilateral-srgb 5 --crf-iterations 5 --out sharp.png";
+
 /// What `wseg eval` does.
 pub(super) const EVAL: &str = "\
 Compare predicted masks with true ones: IoU, precision and recall of every class, their means, pixel accuracy.
@@ -112,8 +131,8 @@ pub(super) const BENCH: &str = "\
 Measure how fast this machine trains, predicts and refines.
 
 For each preset, the whole training step of its single-stage network (both losses, pseudo labels, PAMR, gradients, \
-optimiser; reading photos is left out) and the forward pass of one photo in one view; then PAMR by itself. Photos and \
-weights are random.";
+optimiser; reading photos is left out) and the forward pass of one photo in one view; then PAMR and the dense CRF by \
+themselves. Photos and weights are random, but for the CRF's photo, which is synthetic: its time depends on the colours.";
 
 /// What follows the flags of `wseg bench`.
 pub(super) const BENCH_EXAMPLES: &str = "\
@@ -122,7 +141,7 @@ Nothing else should run meanwhile. A prediction has a view for each scale, and a
 Examples:
   wseg bench
   wseg bench resnet38 --size 321 --batch 1 --runs 3
-  wseg bench --only pamr
+  wseg bench --only pamr --only crf
   wseg bench small --threads 1 --json";
 
 /// What follows the flags of `wseg presets`.

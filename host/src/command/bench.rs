@@ -6,7 +6,7 @@ use candle_core::{Device, DeviceLocation, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::ops;
+use wseg_cuda_runner::{crf::DenseCrf, ops};
 
 use crate::{
     Error, Result,
@@ -14,7 +14,7 @@ use crate::{
     console::{Console, Progress},
     report::table::Table,
     settings::Settings,
-    workload::{Amount, Workload},
+    workload::{Amount, Edges, Workload},
 };
 
 /// What is measured unless asked otherwise: what a CPU trains in hours.
@@ -22,6 +22,9 @@ const PRESETS: [&str; 4] = ["small", "squeezenet", "resnet18", "resnet50"];
 
 /// Sides of the maps that PAMR refines: a training step's at stride 4 of 321 pixels, and a whole photo.
 const PAMR_SIDES: [usize; 2] = [81, 321];
+
+/// Width and height of the photo whose edges the dense CRF follows: Pascal VOC's.
+const CRF_SIZE: (usize, usize) = (500, 375);
 
 /// Measures and prints tables or JSON.
 ///
@@ -47,7 +50,8 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
         None => PAMR_SIDES.to_vec(),
     };
     // Of each number there is one run that is not counted.
-    let total = (works * presets.len() + sides.len()) * (args.runs + 1);
+    let crf = args.measures(Work::Crf);
+    let total = (works * presets.len() + sides.len() + usize::from(crf)) * (args.runs + 1);
     let progress = console.progress("bench", total as u64);
     let networks: Vec<Network> = presets
         .iter()
@@ -56,16 +60,17 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =
         sides.iter().map(|&side| Refinement::measure(side, args, &device, &progress)).collect::<Result<_>>()?;
+    let crf = crf.then(|| Crf::measure(args, &progress)).transpose()?;
     drop(progress);
     let threads = rayon::current_num_threads();
     if args.json {
         console.print(json!({
             "version": env!("CARGO_PKG_VERSION"), "device": name_of(&device), "threads": threads, "runs": args.runs,
-            "networks": networks, "pamr": refinements,
+            "networks": networks, "pamr": refinements, "crf": crf,
         }));
         return Ok(());
     }
-    console.print(tables(&networks, &refinements, console));
+    console.print(tables(&networks, &refinements, crf.as_ref(), console));
     console.print(format_args!(
         "wseg {}, {}, {threads} thread{}, medians of {}",
         env!("CARGO_PKG_VERSION"),
@@ -84,7 +89,7 @@ fn name_of(device: &Device) -> String {
     }
 }
 
-fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -> String {
+fn tables(networks: &[Network], refinements: &[Refinement], crf: Option<&Crf>, console: &Console) -> String {
     let mut speeds = Table::new(["preset", "pixels", "batch", "training ms", "img/s", "one view ms", "views/s"]);
     for network in networks {
         speeds.row([
@@ -103,7 +108,12 @@ fn tables(networks: &[Network], refinements: &[Refinement], console: &Console) -
         let side = refinement.side;
         pamr.row([format!("{side}x{side}"), refinement.classes.to_string(), milliseconds(refinement.ms)]);
     }
-    let tables = [(networks.is_empty(), speeds), (refinements.is_empty(), pamr)];
+    let name = format!("dense CRF, {} iterations", DenseCrf::default().iterations);
+    let mut edges = Table::new([name.as_str(), "classes", "ms"]);
+    if let Some(&Crf { width, height, classes, ms }) = crf {
+        edges.row([format!("{width}x{height}"), classes.to_string(), milliseconds(ms)]);
+    }
+    let tables = [(networks.is_empty(), speeds), (refinements.is_empty(), pamr), (crf.is_none(), edges)];
     let measured = tables.iter().filter(|(empty, _)| !empty);
     measured.map(|(_, table)| format!("{}\n", table.text(console.paint()))).collect::<Vec<_>>().join("\n")
 }
@@ -186,6 +196,26 @@ impl Refinement {
             Ok(())
         };
         Ok(Self { side, classes, ms: median(args.runs, progress, refine)? })
+    }
+}
+
+/// The time of the dense CRF.
+#[derive(Debug, Serialize)]
+struct Crf {
+    width: usize,
+    height: usize,
+    /// With the background.
+    classes: usize,
+    ms: f64,
+}
+
+impl Crf {
+    fn measure(args: &BenchArgs, progress: &Progress<'_>) -> Result<Self> {
+        let ((width, height), classes) = (CRF_SIZE, args.classes + 1);
+        let work = Edges::new(width, height, classes)?;
+        progress.message(format!("dense CRF {width}x{height}"));
+        let ms = median(args.runs, progress, || work.refine().map(drop))?;
+        Ok(Self { width, height, classes, ms })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod refine;
 pub mod synth;
 pub mod train;
 pub mod verify;
@@ -58,6 +59,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Train(args) => train::run(args, console),
         Command::Import(args) => import::run(args, console),
         Command::Predict(args) => predict::run(args, console),
+        Command::Refine(args) => refine::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),
         Command::Verify(args) => verify::run(args, console),

@@ -3,12 +3,14 @@
 //! Readers take any bytes: sizes are bounded before memory is asked for, and what cannot be used is refused with one
 //! sentence that names the file. Writers go through [`crate::files`], so a picture is whole or absent.
 
+mod grey;
 mod jpeg;
 mod mask;
 mod photo;
 #[cfg(test)]
 mod tests;
 
+pub use grey::{GreyMap, PngMask, read_png_mask};
 pub use mask::{LabelMap, decode_mask, encode_mask, read_mask, write_mask};
 pub use photo::{decode_photo, encode_photo, photo_size, read_photo, write_photo};
 

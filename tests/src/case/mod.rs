@@ -7,6 +7,7 @@
 pub mod backbone;
 pub mod bilinear;
 pub mod classification;
+pub mod dense_crf;
 pub mod merge_multiscale;
 pub mod metrics;
 pub mod network;
@@ -42,6 +43,27 @@ const TENSOR_OPS: [&str; 7] =
 #[must_use]
 pub fn is_tensor_op(op: &str) -> bool {
     TENSOR_OPS.contains(&op)
+}
+
+/// The ops that are computed on slices, by `wseg_core` without a backend.
+const SLICE_OPS: [&str; 2] = [dense_crf::OP, metrics::OP];
+
+/// Whether an op is computed on slices.
+#[must_use]
+pub fn is_slice_op(op: &str) -> bool {
+    SLICE_OPS.contains(&op)
+}
+
+/// Runs a golden file's case on slices. A file whose op is none of theirs gets a complaint.
+///
+/// # Errors
+/// [`Failure`] if an input is missing or malformed.
+pub fn run_slices(golden: &Golden) -> Result<Report, Failure> {
+    match golden.op() {
+        dense_crf::OP => dense_crf::run(golden),
+        metrics::OP => metrics::run(golden),
+        op => Err(Failure::new(format!("op `{op}` is not implemented"))),
+    }
 }
 
 /// The ops that run whole networks.
