@@ -3,12 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wseg::{args::KeyValue, settings::Settings};
+use std::path::Path;
+use wseg::{
+    args::KeyValue,
+    settings::{Config, Settings},
+};
 
 fuzz_target!(|text: &str| {
-    if let Ok(settings) = toml::from_str::<Settings>(text) {
-        // Whether they can be trained with is another question.
-        let _ = settings.check();
+    match Config::parse(Path::new("fuzz.toml"), text) {
+        Ok(config) => drop(config.settings(None)),
+        Err(problem) => assert!(!problem.is_empty() && !problem.contains('\n')),
     }
     // The same text as a value of `--set`.
     if let (Ok(change), Ok(settings)) = (text.parse::<KeyValue>(), Settings::preset("small"))

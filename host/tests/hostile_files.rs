@@ -18,8 +18,9 @@ use wseg::{
         labels::{LabelFile, Rows},
         list, mat,
     },
+    log::{EpochLog, parse_metrics},
     picture::{LabelMap, decode_mask, decode_photo, encode_mask, encode_photo},
-    settings::{PRESETS, Settings},
+    settings::{Config, PRESETS},
 };
 use wseg_tests::golden::Golden;
 
@@ -235,8 +236,18 @@ fn photos() {
 fn settings() {
     let seeds: Vec<Vec<u8>> = PRESETS.iter().map(|preset| preset.text.as_bytes().to_vec()).collect();
     run("settings, TOML", &seeds, &["[", "]", "=", "\n", "1e999", "-1", "nan", "[recipe]", "\"", "'''"], |bytes| {
-        let settings: Settings = toml::from_str(&text(bytes)).map_err(|error| error.message().replace('\n', " "))?;
-        settings.check().map_err(|error| error.to_string())
+        let config = Config::parse(Path::new("settings"), &text(bytes))?;
+        config.settings(None).map(drop).map_err(|error| error.to_string())
+    });
+}
+
+#[test]
+fn logs() {
+    let log = EpochLog { epoch: 1, validation_ap: [("cat".to_owned(), None)].into(), ..EpochLog::default() };
+    let line = log.line().unwrap();
+    let seed = format!("{line}\n{}\n", line.replace("\"epoch\":1", "\"epoch\":2")).into_bytes();
+    run("metrics.jsonl", &[seed], &["{", "}", "\n", "null", "1e999", "\"epoch\":", "-1"], |bytes| {
+        parse_metrics(bytes).map(drop)
     });
 }
 

@@ -117,7 +117,11 @@ impl Config {
         Self::parse(path, &text).map_err(|problem| Error::input(path, problem))
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, String> {
+    /// Reads the text of such a file; `path` is the name that later errors use.
+    ///
+    /// # Errors
+    /// What is wrong with the text, as a sentence.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, String> {
         let mut table: Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             format!("line {line}: {}", error.message().lines().next().unwrap_or_default())
