@@ -44,7 +44,7 @@ fn the_networks_for_small_machines_train_and_predict() {
         let flags = ["--epochs", "2", "--batch", "2", "--crop", "48", "--set", "recipe.classification_epochs=1"];
         wseg(line.into_iter().chain(flags)).good();
         let log = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
-        assert_eq!(log.lines().filter(|line| line.contains("loss_segmentation")).count(), 1, "{log}");
+        assert_eq!(log.lines().filter(|line| line.contains("\"loss_segmentation\"")).count(), 1, "{log}");
         let (checkpoint, photo, masks) = (path(&out.join("best.safetensors")), path(&set.photo("v0")), path(&masks));
         wseg(["predict", "--checkpoint", &checkpoint, "--images", &photo, "--out", &masks]).good();
     }
