@@ -43,6 +43,7 @@
 //! | (14) nGWP; its limits (17) to (20) are tests | [`pooling::ngwp`] | within `classify` |
 //! | (15), (16) size-focal penalty | [`pooling::focal_penalty`] | within `classify` |
 //! | (21), (23) segmentation loss | [`loss::segmentation_loss`] | `segmentation_loss` |
+//! | gradients of (12), of (13) to (16), of (21) to (23), for backends without their own | [`gradient`] | on [`slices`] |
 //! | (22) class weights | [`loss::class_weights`] | within `segmentation_loss` |
 //! | the reference's gated loss | [`loss::gated_segmentation_loss`] | - |
 //! | PAMR: standard deviation, affinity, iteration | [`pamr::stdev`], [`pamr::Affinity`], [`pamr::refine`] | `pamr` |
@@ -52,6 +53,9 @@
 //! | CAM normalisation | [`cam::cam_masks`] | `cam_masks` |
 //! | merge of scales and flips | [`merge::restore_view`], [`merge::finish_merge`] | - |
 //! | IoU, precision, recall, average precision | [`metric`] | - |
+//!
+//! Two ways lead into other runtimes: [`slices`] is the arena's kernels on a caller's own memory, and the package
+//! `wseg-capi` is a C library over it.
 //!
 //! Hyper-parameters live in small structs whose `Default` is the paper's: [`Pooling`], [`Pamr`], [`Cutoff`],
 //! [`Gate`], [`Cam`].
@@ -79,6 +83,7 @@ pub mod activation;
 pub mod arena;
 pub mod cam;
 pub mod gate;
+pub mod gradient;
 pub mod loss;
 pub mod merge;
 pub mod metric;
@@ -86,6 +91,7 @@ pub mod pamr;
 pub mod pooling;
 pub mod pseudo;
 pub mod shape;
+pub mod slices;
 pub mod tensor;
 
 pub use arena::{Arena, ArenaError, ArenaTensor};
