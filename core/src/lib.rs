@@ -8,6 +8,7 @@
 //! | room | package | what lives there | knows |
 //! |---|---|---|---|
 //! | `core` | `wseg-core` | formulas, measures, the arena backend | nothing: no files, no threads, no allocator |
+//! | `capi` | `wseg-capi` | the slices of core as a C library | core |
 //! | `cuda-runner` | `wseg-cuda-runner` | the same traits on candle, with gradients; networks, training, inference | core |
 //! | `host` | `wseg` | command line, data sets, pictures, reports | cuda-runner, core |
 //! | `tests` | `wseg-tests` | golden cases, generic over backends, and the harness that runs them | all |

@@ -112,3 +112,30 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
         assert!(!error.to_string().is_empty());
     }
 }
+
+/// The numbers in a row of the documentation's table of budgets.
+fn budget(call: &str) -> Vec<usize> {
+    let start = format!("//! | {call} | ");
+    let rows = include_str!("../src/slices/mod.rs").lines().filter_map(|line| line.strip_prefix(&start));
+    let numbers = |row: &str| row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect::<Vec<_>>();
+    rows.map(numbers).find(|row| row.len() == 4).expect("a row of four numbers")
+}
+
+#[test]
+fn the_documentation_states_the_scratch_memory() {
+    let sizes = [Shape::new(1, 4, 64, 64), Shape::new(1, 6, 128, 128), Shape::new(1, 21, 321, 321)];
+    let bytes = |call: &str, scratch: &dyn Fn(Shape) -> usize| {
+        assert_eq!(budget(call)[..3], sizes.map(|shape| 4 * scratch(shape)), "{call}");
+    };
+    let image = |shape: Shape| shape.with_channels(3);
+    bytes("[`class_scores_gradient`]", &slices::class_scores_gradient_scratch);
+    bytes("[`segmentation_loss`] and its gradient", &slices::segmentation_loss_scratch);
+    bytes("[`pseudo_labels`]", &slices::pseudo_labels_scratch);
+    bytes("[`pamr`]", &|shape| slices::pamr_streamed_scratch(shape, image(shape)));
+    bytes("[`pamr`] with stored weights", &|shape| slices::pamr_stored_scratch(shape, image(shape), &Pamr::default()));
+    let without = ["classify", "drop_absent", "cam_masks", "stochastic_gate", "deterministic_gate"];
+    for call in without.map(|call| format!("[`{call}`]")).iter().chain([&"[`soft_margin`] and its gradient".to_owned()])
+    {
+        bytes(call, &|_| 0);
+    }
+}

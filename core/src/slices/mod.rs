@@ -16,6 +16,27 @@
 //! | [`pseudo_labels`] | [`pseudo_labels_scratch`]: `c` |
 //! | [`pamr`] | at least [`pamr_streamed_scratch`]: `(c + k + 2) h w + w`; faster with [`pamr_stored_scratch`] |
 //!
+//! # Budgets
+//!
+//! Scratch memory in bytes of f32 for one sample with so many rows, columns and channels, images with 3; and KiB of
+//! machine code and constants that the call of the C library brings into a program at most, alone, on x86-64 and on a
+//! Cortex-M4F. Tests hold the numbers.
+//!
+//! | call | 64 x 64 x 4 | 128 x 128 x 6 | 321 x 321 x 21 | code, KiB |
+//! |---|---|---|---|---|
+//! | [`classify`] | 0 | 0 | 0 | 12 |
+//! | [`class_scores_gradient`] | 32 | 48 | 168 | 14 |
+//! | [`soft_margin`] and its gradient | 0 | 0 | 0 | 6 |
+//! | [`segmentation_loss`] and its gradient | 1040 | 3096 | 27048 | 18 |
+//! | [`pamr`] | 147712 | 721408 | 10717548 | 24 |
+//! | [`pamr`] with stored weights | 934144 | 3867136 | 30501420 | 24 |
+//! | [`pseudo_labels`] | 16 | 24 | 84 | 6 |
+//! | [`drop_absent`] | 0 | 0 | 0 | 4 |
+//! | [`cam_masks`] | 0 | 0 | 0 | 6 |
+//! | [`stochastic_gate`] | 0 | 0 | 0 | 5 |
+//! | [`deterministic_gate`] | 0 | 0 | 0 | 5 |
+//! | the whole C library | | | | 72 |
+//!
 //! # Example
 //!
 //! ```
