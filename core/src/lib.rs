@@ -8,6 +8,7 @@
 //! | room | package | what lives there | knows |
 //! |---|---|---|---|
 //! | `core` | `wseg-core` | formulas, measures, the arena backend | nothing: no files, no threads, no allocator |
+//! | `capi` | `wseg-capi` | the slices of core as a C library | core |
 //! | `cuda-runner` | `wseg-cuda-runner` | the same traits on candle, with gradients; networks, training, inference | core |
 //! | `host` | `wseg` | command line, data sets, pictures, reports | cuda-runner, core |
 //! | `tests` | `wseg-tests` | golden cases, generic over backends, and the harness that runs them | all |
@@ -43,6 +44,7 @@
 //! | (14) nGWP; its limits (17) to (20) are tests | [`pooling::ngwp`] | within `classify` |
 //! | (15), (16) size-focal penalty | [`pooling::focal_penalty`] | within `classify` |
 //! | (21), (23) segmentation loss | [`loss::segmentation_loss`] | `segmentation_loss` |
+//! | gradients of (12), of (13) to (16), of (21) to (23), for backends without their own | [`gradient`] | on [`slices`] |
 //! | (22) class weights | [`loss::class_weights`] | within `segmentation_loss` |
 //! | the reference's gated loss | [`loss::gated_segmentation_loss`] | - |
 //! | PAMR: standard deviation, affinity, iteration | [`pamr::stdev`], [`pamr::Affinity`], [`pamr::refine`] | `pamr` |
@@ -53,6 +55,9 @@
 //! | merge of scales and flips | [`merge::restore_view`], [`merge::finish_merge`] | - |
 //! | IoU, precision, recall, average precision | [`metric`] | - |
 //! | dense CRF, on slices rather than tensors | `crf::exact` | `crf::infer` |
+//!
+//! Two ways lead into other runtimes: [`slices`] is the arena's kernels on a caller's own memory, and the package
+//! `wseg-capi` is a C library over it.
 //!
 //! Hyper-parameters live in small structs whose `Default` is the paper's: [`Pooling`], [`Pamr`], [`Cutoff`],
 //! [`Gate`], [`Cam`].
@@ -88,6 +93,7 @@ pub mod cam;
 #[cfg(feature = "alloc")]
 pub mod crf;
 pub mod gate;
+pub mod gradient;
 pub mod loss;
 pub mod merge;
 pub mod metric;
@@ -95,6 +101,7 @@ pub mod pamr;
 pub mod pooling;
 pub mod pseudo;
 pub mod shape;
+pub mod slices;
 pub mod tensor;
 
 pub use arena::{Arena, ArenaError, ArenaTensor};

@@ -47,8 +47,9 @@ use core::{cell::RefCell, fmt};
 use crate::Shape;
 
 mod error;
-mod kernel;
+pub(crate) mod kernel;
 mod ops;
+pub(crate) mod part;
 mod real;
 mod sample;
 mod sum;
@@ -57,7 +58,10 @@ mod table;
 mod tests;
 
 pub use error::ArenaError;
-pub use kernel::{pamr_stored_scratch, pamr_streamed_scratch, pseudo_labels_scratch, segmentation_loss_scratch};
+pub use kernel::{
+    class_scores_gradient_scratch, pamr_stored_scratch, pamr_streamed_scratch, pseudo_labels_scratch,
+    segmentation_loss_scratch,
+};
 pub use real::Real;
 pub use table::MAX_BLOCKS;
 

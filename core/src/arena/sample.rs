@@ -1,6 +1,9 @@
 //! Where a pixel's value comes from: shifted rows with repeated borders, and the taps of a bilinear resize.
 
-use super::Real;
+use super::{
+    Real,
+    part::{at, copy, head, part, part_mut, rows, rows_mut, split, split_mut},
+};
 use crate::{Corners, Shape};
 
 /// `index + offset`, held inside `0..len`.
@@ -30,18 +33,20 @@ pub(super) fn zip_shifted<F: Real>(
     let width = out.len();
     let (Some(&left), Some(&right)) = (source.first(), source.last()) else { return };
     let (from, to) = inside(width, dx);
-    let (first, second) = (&first[..width], &second[..width]);
-    for ((out, &a), &b) in out[..from].iter_mut().zip(&first[..from]).zip(&second[..from]) {
+    let (first, second) = (head(first, width), head(second, width));
+    for ((out, &a), &b) in part_mut(out, 0..from).iter_mut().zip(first).zip(second) {
         f(out, left, a, b);
     }
     if from < to {
-        let middle = &source[from.saturating_add_signed(dx)..][..to - from];
-        let operands = first[from..to].iter().zip(&second[from..to]);
-        for ((out, &value), (&a, &b)) in out[from..to].iter_mut().zip(middle).zip(operands) {
+        let start = from.saturating_add_signed(dx);
+        let middle = part(source, start..start + (to - from));
+        let operands = part(first, from..to).iter().zip(part(second, from..to));
+        for ((out, &value), (&a, &b)) in part_mut(out, from..to).iter_mut().zip(middle).zip(operands) {
             f(out, value, a, b);
         }
     }
-    for ((out, &a), &b) in out[to..].iter_mut().zip(&first[to..]).zip(&second[to..]) {
+    let operands = split(first, to).1.iter().zip(split(second, to).1);
+    for (out, (&a, &b)) in split_mut(out, to).1.iter_mut().zip(operands) {
         f(out, right, a, b);
     }
 }
@@ -97,9 +102,11 @@ impl<F: Real> Tap<F> {
 /// Columns `taps` of a resized row, between two rows of the map.
 #[inline]
 pub(super) fn resize_row<F: Real>(out: &mut [F], map: &[F], width: usize, row: Tap<F>, taps: &[Tap<F>]) {
-    let (upper, lower) = (&map[row.low * width..][..width], &map[row.high * width..][..width]);
+    let upper = part(map, row.low * width..(row.low + 1) * width);
+    let lower = part(map, row.high * width..(row.high + 1) * width);
     for (out, tap) in out.iter_mut().zip(taps) {
-        *out = row.mix(tap.mix(upper[tap.low], upper[tap.high]), tap.mix(lower[tap.low], lower[tap.high]));
+        let (above, below) = ((at(upper, tap.low), at(upper, tap.high)), (at(lower, tap.low), at(lower, tap.high)));
+        *out = row.mix(tap.mix(above.0, above.1), tap.mix(below.0, below.1));
     }
 }
 
@@ -109,16 +116,16 @@ const CHUNK: usize = 32;
 /// Bilinear resize of every plane; no extent is 0.
 pub(super) fn resize<F: Real>(out: &mut [F], map: &[F], from: Shape, to: Shape, corners: Corners) {
     if (from.h, from.w) == (to.h, to.w) {
-        out.copy_from_slice(map);
+        copy(out, map);
         return;
     }
     for first in (0..to.w).step_by(CHUNK) {
         let columns = CHUNK.min(to.w - first);
         let taps: [Tap<F>; CHUNK] = core::array::from_fn(|x| Tap::new(first + x, from.w, to.w, corners));
-        for (out, plane) in out.chunks_exact_mut(to.h * to.w).zip(map.chunks_exact(from.h * from.w)) {
-            for (y, out) in out.chunks_exact_mut(to.w).enumerate() {
+        for (out, plane) in rows_mut(out, to.h * to.w).zip(rows(map, from.h * from.w)) {
+            for (y, out) in rows_mut(out, to.w).enumerate() {
                 let row = Tap::new(y, from.h, to.h, corners);
-                resize_row(&mut out[first..][..columns], plane, from.w, row, &taps);
+                resize_row(part_mut(out, first..first + columns), plane, from.w, row, &taps);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Sums whose error grows with the logarithm of their length: pairwise, in lanes that vectorise.
 
-use super::Real;
+use super::{Real, part::split};
 
 /// Neighbouring columns that are added side by side.
 const LANES: usize = 8;
@@ -20,7 +20,7 @@ fn columns<F: Real, const L: usize>(data: &[F], stride: usize, rows: usize) -> [
     // A multiple of RUN, so that only the last run is short.
     let half = (rows / 2).next_multiple_of(RUN);
     let mut total = columns::<F, L>(data, stride, half);
-    let rest = columns::<F, L>(&data[half * stride..], stride, rows - half);
+    let rest = columns::<F, L>(split(data, half * stride).1, stride, rows - half);
     total.iter_mut().zip(rest).for_each(|(total, value)| *total += value);
     total
 }
@@ -28,7 +28,7 @@ fn columns<F: Real, const L: usize>(data: &[F], stride: usize, rows: usize) -> [
 /// Sum of a slice.
 pub(super) fn sum<F: Real>(values: &[F]) -> F {
     let rows = values.len() / LANES;
-    let (lanes, rest) = values.split_at(rows * LANES);
+    let (lanes, rest) = split(values, rows * LANES);
     let total = columns::<F, LANES>(lanes, LANES, rows);
     let rest = rest.iter().fold(F::ZERO, |total, &value| total + value);
     pair(&total) + rest
@@ -48,7 +48,8 @@ pub(super) fn sum_with<F: Real>(lhs: &[F], rhs: &[F], f: impl Fn(F, F) -> F + Co
         return pair(&total) + rest;
     }
     let half = (lhs.len() / 2).next_multiple_of(RUN * LANES);
-    sum_with(&lhs[..half], &rhs[..half], f) + sum_with(&lhs[half..], &rhs[half..], f)
+    let ((lhs, more_lhs), (rhs, more_rhs)) = (split(lhs, half), split(rhs, half));
+    sum_with(lhs, rhs, f) + sum_with(more_lhs, more_rhs, f)
 }
 
 fn pair<F: Real>(lanes: &[F]) -> F {

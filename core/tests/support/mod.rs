@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test binary uses its own part.
 
 pub(crate) mod dual;
+pub(crate) mod golden;
 
 use wseg_core::{
     Shape, Tensor,

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ArenaError, ArenaTensor, Real,
+        part::{part, part_mut, rows, rows_mut, split_mut},
         sample::{self, Tap},
         sum,
     },
@@ -20,43 +21,70 @@ pub const fn segmentation_loss_scratch(pseudo: Shape) -> usize {
 }
 
 /// Row `y` of the logits of one sample, `[c, w]`, resized with aligned corners.
-fn logits_row<F: Real>(out: &mut [F], logits: &[F], from: Shape, to: Shape, y: usize) {
+pub(super) fn logits_row<F: Real>(out: &mut [F], logits: &[F], from: Shape, to: Shape, y: usize) {
     let row = Tap::<F>::new(y, from.h, to.h, Corners::Aligned);
     for (first, width) in tiles(to.w) {
         let taps: [Tap<F>; TILE] = core::array::from_fn(|x| Tap::new(first + x, from.w, to.w, Corners::Aligned));
-        for (out, map) in out.chunks_exact_mut(to.w).zip(logits.chunks_exact(from.h * from.w)) {
-            sample::resize_row(&mut out[first..][..width], map, from.w, row, &taps);
+        for (out, map) in rows_mut(out, to.w).zip(rows(logits, from.h * from.w)) {
+            sample::resize_row(part_mut(out, first..first + width), map, from.w, row, &taps);
         }
     }
+}
+
+/// Equation (22): weights `[c]` of one sample of pseudo labels; returns its claimed pixels.
+pub(super) fn class_weights<F: Real>(weights: &mut [F], pseudo: &[F], pixels: usize) -> F {
+    for (count, plane) in weights.iter_mut().zip(rows(pseudo, pixels)) {
+        *count = sum::sum(plane);
+    }
+    let claimed = sum::sum(weights);
+    weights.iter_mut().for_each(|count| *count = (claimed - *count) / (claimed + F::ONE));
+    claimed
 }
 
 /// `sum over classes and pixels of q_c log m_c` (not yet negated) of one sample, and its claimed pixels.
 fn cross_entropy<F: Real>(logits: &[F], from: Shape, pseudo: &[F], to: Shape, scratch: &mut [F]) -> (f64, F) {
     let pixels = to.h * to.w;
-    let (weights, row) = scratch.split_at_mut(to.c);
-    for (count, plane) in weights.iter_mut().zip(pseudo.chunks_exact(pixels)) {
-        *count = sum::sum(plane);
-    }
-    let claimed = sum::sum(weights);
-    // Equation (22).
-    weights.iter_mut().for_each(|count| *count = (claimed - *count) / (claimed + F::ONE));
+    let (weights, row) = split_mut(scratch, to.c);
+    let claimed = class_weights(weights, pseudo, pixels);
     let mut total = 0.0;
     for y in 0..to.h {
         logits_row(row, logits, from, to, y);
         for (first, width) in tiles(to.w) {
             let (peak, log_sum) = log_sum_exp(row, to.w, first, width);
             let mut losses = [F::ZERO; TILE];
-            for ((logits, plane), &weight) in row.chunks_exact(to.w).zip(pseudo.chunks_exact(pixels)).zip(&*weights) {
-                let (logits, claims) = (&logits[first..][..width], &plane[y * to.w + first..][..width]);
+            for ((logits, plane), &weight) in rows(row, to.w).zip(rows(pseudo, pixels)).zip(&*weights) {
+                let from = y * to.w + first;
+                let (logits, claims) = (part(logits, first..first + width), part(plane, from..from + width));
                 let pixels = logits.iter().zip(claims).zip(peak.iter().zip(&log_sum));
                 for (loss, ((&logit, &claim), (&peak, &log_sum))) in losses.iter_mut().zip(pixels) {
                     *loss += claim * weight * ((logit - peak) - log_sum);
                 }
             }
-            total += sum::sum(&losses[..width]).to_f64();
+            total += sum::sum(part(&losses, 0..width)).to_f64();
         }
     }
     (total, claimed)
+}
+
+/// Equation (12), the mean of `count` scores.
+pub(crate) fn soft_margin<F: Real>(scores: &[F], labels: &[F], count: usize) -> F {
+    let total = sum::sum_with(scores, labels, |score, label| {
+        score.larger(F::ZERO) + (F::ONE + (-score.abs()).exp()).ln() - label * score
+    });
+    total * F::from_f64(1.0 / count.max(1) as f64)
+}
+
+/// Equation (23) of logits of shape `from` and pseudo labels of shape `to`, neither with an empty extent; scratch
+/// [`segmentation_loss_scratch`].
+pub(crate) fn segmentation_loss<F: Real>(logits: &[F], from: Shape, pseudo: &[F], to: Shape, scratch: &mut [F]) -> F {
+    let pixels = (to.h * to.w) as f64;
+    let (mut weighted, mut total) = (0.0, 0.0);
+    for (logits, pseudo) in rows(logits, from.c * from.h * from.w).zip(rows(pseudo, to.c * to.h * to.w)) {
+        let (log_masks, claimed) = cross_entropy(logits, from, pseudo, to, scratch);
+        weighted += claimed.to_f64() * (-log_masks / pixels);
+        total += claimed.to_f64();
+    }
+    F::from_f64(weighted / total.max(1.0))
 }
 
 impl<F: Real> ArenaTensor<'_, '_, F> {
@@ -64,10 +92,7 @@ impl<F: Real> ArenaTensor<'_, '_, F> {
         let shape = self.shape();
         expect(shape, labels.shape())?;
         self.arena().produce(Shape::SCALAR, 0, [self, labels], |out, _, [scores, labels]| {
-            let total = sum::sum_with(scores, labels, |score, label| {
-                score.larger(F::ZERO) + (F::ONE + (-score.abs()).exp()).ln() - label * score
-            });
-            out.fill(total * F::from_f64(1.0 / (shape.n * shape.c).max(1) as f64));
+            out.fill(soft_margin(scores, labels, shape.n * shape.c));
         })
     }
 
@@ -77,17 +102,9 @@ impl<F: Real> ArenaTensor<'_, '_, F> {
         if from.count() == 0 || to.count() == 0 {
             return loss::segmentation_loss(self, pseudo);
         }
-        let pixels = (to.h * to.w) as f64;
         let scratch = segmentation_loss_scratch(to);
         self.arena().produce(Shape::SCALAR, scratch, [self, pseudo], |out, scratch, [logits, pseudo]| {
-            let logits = logits.chunks_exact(from.c * from.h * from.w);
-            let (mut weighted, mut total) = (0.0, 0.0);
-            for (logits, pseudo) in logits.zip(pseudo.chunks_exact(to.c * to.h * to.w)) {
-                let (log_masks, claimed) = cross_entropy(logits, from, pseudo, to, scratch);
-                weighted += claimed.to_f64() * (-log_masks / pixels);
-                total += claimed.to_f64();
-            }
-            out.fill(F::from_f64(weighted / total.max(1.0)));
+            out.fill(segmentation_loss(logits, from, pseudo, to, scratch));
         })
     }
 }

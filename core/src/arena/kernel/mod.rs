@@ -3,13 +3,15 @@
 //! Each reads its inputs, writes its result, and needs no map in between; what scratch memory it does need is told
 //! by the `*_scratch` function beside it. Shapes without elements are left to the definitions.
 
-mod cam;
-mod classify;
-mod loss;
-mod pamr;
-mod pseudo;
+pub(crate) mod cam;
+pub(crate) mod classify;
+pub(crate) mod gradient;
+pub(crate) mod loss;
+pub(crate) mod pamr;
+pub(crate) mod pseudo;
 mod softmax;
 
+pub use gradient::class_scores_gradient_scratch;
 pub use loss::segmentation_loss_scratch;
 pub use pamr::{pamr_stored_scratch, pamr_streamed_scratch};
 pub use pseudo::pseudo_labels_scratch;

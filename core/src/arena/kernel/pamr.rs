@@ -5,10 +5,13 @@
 
 use super::super::{
     ArenaError, ArenaTensor, Real,
+    part::{copy, part, part_mut, rows, rows_mut, split_mut},
     sample::{clamped, resize, zip_shifted},
 };
-use crate::pamr::Pamr;
-use crate::{Corners, Shape, ShapeError, Tensor, pamr};
+use crate::{
+    Corners, Shape, ShapeError, Tensor,
+    pamr::{self, Pamr},
+};
 
 /// Scratch elements of [`pamr_streamed`](ArenaTensor::pamr_streamed) for masks of `c` channels and an image
 /// `[n, k, h, w]`: `(c + k + 2) h w + w`, whatever the batch and the number of offsets.
@@ -48,11 +51,11 @@ impl<F: Real> Guide<'_, F> {
 
     /// The row of image channel `channel` that offset `dy` makes of row `y`.
     fn neighbours(&self, channel: usize, y: usize, dy: isize) -> &[F] {
-        &self.image[self.row(channel, clamped(y, dy, self.h))]
+        part(self.image, self.row(channel, clamped(y, dy, self.h)))
     }
 
     fn channels(&self) -> usize {
-        self.image.len() / (self.h * self.w)
+        self.image.len() / (self.h * self.w).max(1)
     }
 
     /// Fills `scale`, using `mean` (one row) on the way.
@@ -66,19 +69,19 @@ impl<F: Real> Guide<'_, F> {
         for channel in 0..channels {
             for y in 0..self.h {
                 let place = self.row(channel, y);
-                let centre = &image[place.clone()];
+                let centre = part(image, place.clone());
                 mean.fill(F::ZERO);
                 for (dy, dx) in pamr.offsets() {
-                    let row = &image[self.row(channel, clamped(y, dy, self.h))];
+                    let row = part(image, self.row(channel, clamped(y, dy, self.h)));
                     zip_shifted(mean, row, dx, centre, centre, |sum, value, centre, _| *sum += value - centre);
                 }
                 mean.iter_mut().for_each(|sum| *sum *= share);
                 let centres = F::from_f64(pamr.dilations.len() as f64);
-                let squares = &mut self.scale[place];
+                let squares = part_mut(self.scale, place);
                 squares.iter_mut().zip(&*mean).for_each(|(square, &mean)| *square = mean * mean * centres);
                 for (dy, dx) in pamr.offsets() {
-                    let neighbour = clamped(y, dy, self.h);
-                    let row = &image[(channel * self.h + neighbour) * self.w..][..self.w];
+                    let start = (channel * self.h + clamped(y, dy, self.h)) * self.w;
+                    let row = part(image, start..start + self.w);
                     zip_shifted(squares, row, dx, centre, mean, |square, value, centre, mean| {
                         let difference = value - centre - mean;
                         *square += difference * difference;
@@ -94,7 +97,7 @@ impl<F: Real> Guide<'_, F> {
         out.fill(F::ZERO);
         for channel in 0..self.channels() {
             let place = self.row(channel, y);
-            let (centre, scale) = (&self.image[place.clone()], &self.scale[place]);
+            let (centre, scale) = (part(self.image, place.clone()), part(self.scale, place));
             let neighbours = self.neighbours(channel, y, dy);
             zip_shifted(out, neighbours, dx, centre, scale, |kernel, value, centre, scale| {
                 *kernel += -((value - centre).abs() * scale);
@@ -127,26 +130,26 @@ impl<F: Real> Guide<'_, F> {
             let place = self.row(0, y);
             for (p, offset) in self.pamr.offsets().enumerate() {
                 let row = self.row(p, y);
-                self.kernel(&mut weights[row.clone()], y, offset);
-                self.raise(place.clone(), &weights[row]);
+                self.kernel(part_mut(weights, row.clone()), y, offset);
+                self.raise(place.clone(), part(weights, row));
             }
             for p in 0..self.pamr.offsets().count() {
                 let row = self.row(p, y);
-                self.exponentiate(place.clone(), &mut weights[row]);
+                self.exponentiate(place.clone(), part_mut(weights, row));
             }
             for p in 0..self.pamr.offsets().count() {
                 let row = self.row(p, y);
-                self.divide(place.clone(), &mut weights[row]);
+                self.divide(place.clone(), part_mut(weights, row));
             }
         }
     }
 
     fn raise(&mut self, place: core::ops::Range<usize>, kernel: &[F]) {
-        self.peak[place].iter_mut().zip(kernel).for_each(|(peak, &kernel)| *peak = peak.larger(kernel));
+        part_mut(self.peak, place).iter_mut().zip(kernel).for_each(|(peak, &kernel)| *peak = peak.larger(kernel));
     }
 
     fn exponentiate(&mut self, place: core::ops::Range<usize>, row: &mut [F]) {
-        let (peak, total) = (&self.peak[place.clone()], &mut self.total[place]);
+        let (peak, total) = (part(self.peak, place.clone()), part_mut(self.total, place));
         for ((value, &peak), total) in row.iter_mut().zip(peak).zip(total) {
             *value = (*value - peak).exp();
             *total += *value;
@@ -154,14 +157,14 @@ impl<F: Real> Guide<'_, F> {
     }
 
     fn divide(&self, place: core::ops::Range<usize>, row: &mut [F]) {
-        row.iter_mut().zip(&self.total[place]).for_each(|(weight, &total)| *weight = *weight / total);
+        row.iter_mut().zip(part(self.total, place)).for_each(|(weight, &total)| *weight = *weight / total);
     }
 
     /// `alpha_p` for row `y`, computed anew.
     fn weights(&self, row: &mut [F], y: usize, offset: (isize, isize)) {
         self.kernel(row, y, offset);
         let place = self.row(0, y);
-        row.iter_mut().zip(&self.peak[place.clone()]).for_each(|(value, &peak)| *value = (*value - peak).exp());
+        row.iter_mut().zip(part(self.peak, place.clone())).for_each(|(value, &peak)| *value = (*value - peak).exp());
         self.divide(place, row);
     }
 }
@@ -180,10 +183,50 @@ fn average<F: Real>(
         for (p, offset) in guide.pamr.offsets().enumerate() {
             weights(row, y, p, offset);
             let (from, to) = (guide.row(0, clamped(y, offset.0, guide.h)), guide.row(0, y));
-            for (target, source) in target.chunks_exact_mut(plane).zip(source.chunks_exact(plane)) {
-                let (target, source) = (&mut target[to.clone()], &source[from.clone()]);
+            for (target, source) in rows_mut(target, plane).zip(rows(source, plane)) {
+                let (target, source) = (part_mut(target, to.clone()), part(source, from.clone()));
                 zip_shifted(target, source, offset.1, row, row, |sum, mask, weight, _| *sum += weight * mask);
             }
+        }
+    }
+}
+
+/// [`pamr::refine`] of masks and an image without an empty extent; scratch [`pamr_stored_scratch`] or
+/// [`pamr_streamed_scratch`].
+pub(crate) fn refine<F: Real>(
+    out: &mut [F],
+    (masks, from): (&[F], Shape),
+    (image, guide): (&[F], Shape),
+    pamr: &Pamr,
+    scratch: &mut [F],
+    stored: bool,
+) {
+    let (h, w, plane) = (guide.h, guide.w, guide.h * guide.w);
+    let to = from.with_size(h, w);
+    let (scale, scratch) = split_mut(scratch, guide.c * plane);
+    let (peak, scratch) = split_mut(scratch, plane);
+    let (total, scratch) = split_mut(scratch, plane);
+    let (other, scratch) = split_mut(scratch, to.c * plane);
+    let (row, weights) = split_mut(scratch, w);
+    let samples = rows(masks, from.c * from.h * from.w).zip(rows(image, guide.c * plane));
+    for (out, (masks, image)) in rows_mut(out, to.c * plane).zip(samples) {
+        let mut guide = Guide { pamr, h, w, image, scale: &mut *scale, peak: &mut *peak, total: &mut *total };
+        guide.measure(row);
+        match stored {
+            true => guide.store(weights),
+            false => guide.normalise(row),
+        }
+        // Two buffers take turns; the result is to end in `out`.
+        let (mut source, mut target) =
+            if pamr.iterations.is_multiple_of(2) { (out, &mut *other) } else { (&mut *other, out) };
+        let one = |shape: Shape| Shape { n: 1, ..shape };
+        resize(source, masks, one(from), one(to), Corners::Aligned);
+        for _ in 0..pamr.iterations {
+            average(target, source, &guide, row, |row, y, p, offset| match stored {
+                true => copy(row, part(weights, guide.row(p, y))),
+                false => guide.weights(row, y, offset),
+            });
+            core::mem::swap(&mut source, &mut target);
         }
     }
 }
@@ -220,46 +263,12 @@ impl<F: Real> ArenaTensor<'_, '_, F> {
         if pamr.dilations.is_empty() || from.count() == 0 || guide.count() == 0 {
             return pamr::refine(self, image, pamr);
         }
-        let plane = guide.h * guide.w;
         let scratch = match stored {
             true => pamr_stored_scratch(from, guide, pamr),
             false => pamr_streamed_scratch(from, guide),
         };
         self.arena().produce(shape, scratch, [self, image], |out, scratch, [masks, image]| {
-            let (scale, scratch) = scratch.split_at_mut(guide.c * plane);
-            let (peak, scratch) = scratch.split_at_mut(plane);
-            let (total, scratch) = scratch.split_at_mut(plane);
-            let (other, scratch) = scratch.split_at_mut(shape.c * plane);
-            let (row, weights) = scratch.split_at_mut(guide.w);
-            let samples = masks.chunks_exact(from.c * from.h * from.w).zip(image.chunks_exact(guide.c * plane));
-            for (out, (masks, image)) in out.chunks_exact_mut(shape.c * plane).zip(samples) {
-                let mut guide = Guide {
-                    pamr,
-                    h: guide.h,
-                    w: guide.w,
-                    image,
-                    scale: &mut *scale,
-                    peak: &mut *peak,
-                    total: &mut *total,
-                };
-                guide.measure(row);
-                match stored {
-                    true => guide.store(weights),
-                    false => guide.normalise(row),
-                }
-                // Two buffers take turns; the result is to end in `out`.
-                let (mut source, mut target) =
-                    if pamr.iterations.is_multiple_of(2) { (out, &mut *other) } else { (&mut *other, out) };
-                let one = |shape: Shape| Shape { n: 1, ..shape };
-                resize(source, masks, one(from), one(shape), Corners::Aligned);
-                for _ in 0..pamr.iterations {
-                    average(target, source, &guide, row, |row, y, p, offset| match stored {
-                        true => row.copy_from_slice(&weights[guide.row(p, y)]),
-                        false => guide.weights(row, y, offset),
-                    });
-                    core::mem::swap(&mut source, &mut target);
-                }
-            }
+            refine(out, (masks, from), (image, guide), pamr, scratch, stored);
         })
     }
 }

@@ -1,7 +1,10 @@
 //! Softmax and log-softmax, tile by tile. No scratch memory.
 
 use super::{
-    super::{ArenaError, ArenaTensor, Real},
+    super::{
+        ArenaError, ArenaTensor, Real,
+        part::{part, part_mut, rows, rows_mut},
+    },
     TILE, tiles,
 };
 use crate::{Tensor, activation};
@@ -10,25 +13,26 @@ use crate::{Tensor, activation};
 pub(super) fn softmax_sample<F: Real>(out: &mut [F], logits: &[F], pixels: usize, background: Option<F>) {
     for (first, width) in tiles(pixels) {
         let (mut peak, mut total) = ([background.unwrap_or(F::NEG_INFINITY); TILE], [F::ZERO; TILE]);
-        for row in logits.chunks_exact(pixels) {
-            peak.iter_mut().zip(&row[first..][..width]).for_each(|(peak, &logit)| *peak = peak.larger(logit));
+        let tile = first..first + width;
+        for row in rows(logits, pixels) {
+            peak.iter_mut().zip(part(row, tile.clone())).for_each(|(peak, &logit)| *peak = peak.larger(logit));
         }
-        let mut rows = out.chunks_exact_mut(pixels).map(|row| &mut row[first..][..width]);
-        if let Some((background, row)) = background.and_then(|score| Some((score, rows.next()?))) {
+        let mut masks = rows_mut(out, pixels).map(|row| part_mut(row, tile.clone()));
+        if let Some((background, row)) = background.and_then(|score| Some((score, masks.next()?))) {
             for ((out, &peak), total) in row.iter_mut().zip(&peak).zip(&mut total) {
                 *out = (background - peak).exp();
                 *total = *out;
             }
         }
-        for (out, logits) in rows.zip(logits.chunks_exact(pixels)) {
-            let logits = &logits[first..][..width];
+        for (out, logits) in masks.zip(rows(logits, pixels)) {
+            let logits = part(logits, tile.clone());
             for (((out, &logit), &peak), total) in out.iter_mut().zip(logits).zip(&peak).zip(&mut total) {
                 *out = (logit - peak).exp();
                 *total += *out;
             }
         }
-        for row in out.chunks_exact_mut(pixels) {
-            row[first..][..width].iter_mut().zip(&total).for_each(|(out, &total)| *out = *out / total);
+        for row in rows_mut(out, pixels) {
+            part_mut(row, tile.clone()).iter_mut().zip(&total).for_each(|(out, &total)| *out = *out / total);
         }
     }
 }
@@ -36,15 +40,16 @@ pub(super) fn softmax_sample<F: Real>(out: &mut [F], logits: &[F], pixels: usize
 /// `peak` and `ln sum exp(y - peak)` of each pixel of a tile, over the channels.
 pub(super) fn log_sum_exp<F: Real>(logits: &[F], pixels: usize, first: usize, width: usize) -> ([F; TILE], [F; TILE]) {
     let (mut peak, mut total) = ([F::NEG_INFINITY; TILE], [F::ZERO; TILE]);
-    for row in logits.chunks_exact(pixels) {
-        peak.iter_mut().zip(&row[first..][..width]).for_each(|(peak, &logit)| *peak = peak.larger(logit));
+    let tile = first..first + width;
+    for row in rows(logits, pixels) {
+        peak.iter_mut().zip(part(row, tile.clone())).for_each(|(peak, &logit)| *peak = peak.larger(logit));
     }
-    for row in logits.chunks_exact(pixels) {
-        for ((total, &logit), &peak) in total.iter_mut().zip(&row[first..][..width]).zip(&peak) {
+    for row in rows(logits, pixels) {
+        for ((total, &logit), &peak) in total.iter_mut().zip(part(row, tile.clone())).zip(&peak) {
             *total += (logit - peak).exp();
         }
     }
-    total[..width].iter_mut().for_each(|total| *total = total.ln());
+    total.iter_mut().take(width).for_each(|total| *total = total.ln());
     (peak, total)
 }
 
