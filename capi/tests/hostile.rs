@@ -62,10 +62,11 @@ unsafe fn call(which: u64, random: &mut Random, wrong: u64, at: [*mut f32; ROOMS
     let (sigma_weight, epsilon, psi) = (number(), number(), number());
     let mut dilations = [1; WSEG_MAX_DILATIONS];
     dilations.fill_with(|| random.pick(&[1, 2, 9, usize::MAX, 0, 1, 2, 3]));
-    let (dilation_count, iterations) =
-        (random.pick(&[1, 2, 16, 0, 17, usize::MAX]), random.pick(&[0, 1, 3, usize::MAX]));
+    // Under miri, which is slow, a refinement that is done has few neighbours.
+    let counts: &[usize] = if cfg!(miri) { &[1, 0, 17] } else { &[1, 2, 16, 0, 17, usize::MAX] };
+    let (dilation_count, iterations) = (random.pick(counts), random.pick(&[0, 1, 3, usize::MAX]));
     let pamr = WsegPamr { dilations, dilation_count, iterations, sigma_weight, epsilon };
-    let null = random.one_in(2);
+    let null = !cfg!(miri) && random.one_in(2);
     fn maybe<T>(null: bool, value: &T) -> *const T {
         if null { ptr::null() } else { value }
     }
@@ -140,7 +141,7 @@ fn storm(seed: u64, wrong: u64, calls: usize) -> [usize; 11] {
 
 #[test]
 fn hostile_calls_get_a_status_and_write_nothing_else() {
-    let calls = if cfg!(miri) { 25 } else { 10_000 };
+    let calls = if cfg!(miri) { 12 } else { 10_000 };
     let mut seen = [0; 11];
     // Now and then a mistake, so that calls go deep; then many.
     for (seed, wrong) in [(1, 40), (2, 12), (3, 4)] {
