@@ -16,11 +16,12 @@ command -v readelf >/dev/null || { echo "missing: readelf (binutils)"; exit 77; 
 
 folder=${CARGO_TARGET_DIR:-target} checks=false
 [ "${2:-}" != --control ] || { folder=$folder/control; checks=true; }
-RUSTFLAGS="" cargo build -p wseg-capi --profile capi --no-default-features --locked --quiet --target "$target" \
-  --target-dir "$folder" --config "profile.capi.overflow-checks=$checks" 2>/dev/null
-library=$folder/$target/capi/libwseg_c.a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Cargo warns where a target has no shared libraries: what it says matters only if it fails.
+RUSTFLAGS="" cargo build -p wseg-capi --profile capi --no-default-features --locked --quiet --target "$target" \
+  --target-dir "$folder" --config "profile.capi.overflow-checks=$checks" 2>"$work/log" || { cat "$work/log"; exit 2; }
+library=$folder/$target/capi/libwseg_c.a
 
 # Links what the named functions reach. memcpy and memset are the C library's.
 link() {
@@ -34,7 +35,7 @@ link() {
   for name in "$@"; do
     readelf -sW "$work/linked" | grep -q " $name\$" || { echo "$name is not in the library"; exit 1; }
   done
-  # Sections .text and .rodata: the sixth column is the size, in hexadecimal digits.
+  # Sections .text and .rodata: without its number, the fifth column is the size, in hexadecimal digits.
   readelf -SW "$work/linked" | sed 's/^ *\[ *[0-9]*\] *//' | awk '$1 ~ /^\.(text|rodata)/ { print $5 }' |
     { total=0; while read -r size; do total=$((total + 0x$size)); done; echo "$total"; }
 }

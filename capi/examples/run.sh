@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds and runs one of the examples: sh capi/examples/run.sh c|python|wasm|firmware [--wrong]
+# Builds and runs one of the examples: sh capi/examples/run.sh c|python|wasm|firmware|page|page-test [--wrong]
 #
+# page makes one HTML file and says where it is; page-test FOLDER uses it in a headless browser.
 # --wrong (wasm, firmware) changes one expected value: the example has to fail. Exit code 77: a tool is missing, and the
 # last line says which.
 set -eu
@@ -49,8 +50,19 @@ case $example in
     qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -semihosting-config enable=on,target=native \
       -kernel "$target/firmware/thumbv7em-none-eabihf/release/wseg-firmware"
     ;;
+  page | page-test)
+    need node "Node.js"
+    need_target wasm32-unknown-unknown
+    build --target wasm32-unknown-unknown --target-dir "$target/page" --config 'profile.capi.strip="symbols"'
+    node capi/web/build.mjs "$target/page/wasm32-unknown-unknown/capi/wseg_c.wasm" "$target/wseg.html"
+    echo "open $target/wseg.html in a browser"
+    [ "$example" = page-test ] || exit 0
+    browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+    [ -n "$browser" ] || { echo "missing: chromium (Debian's package chromium)"; exit 77; }
+    node capi/web/test.mjs "$browser" "$target/wseg.html" "$wrong"
+    ;;
   *)
-    echo "usage: sh capi/examples/run.sh c|python|wasm|firmware [--wrong]" >&2
+    echo "usage: sh capi/examples/run.sh c|python|wasm|firmware|page" >&2
     exit 2
     ;;
 esac

@@ -59,7 +59,9 @@ pub use status::{WsegStatus, wseg_status_text, wseg_version};
 #[cfg(all(not(feature = "std"), not(test)))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 // The compiler's own library was built to unwind, and leaves a table entry behind that names a function which this

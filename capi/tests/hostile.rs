@@ -41,11 +41,10 @@ fn shape(random: &mut Random, wrong: u64) -> WsegShape {
     WsegShape { n: few(n, 2), c: few(c, 3), h: extent(), w: extent() }
 }
 
-/// What a call was given and which of the rooms it may write.
+/// What a call said, and which rooms beside its scratch memory it may write.
 struct Call {
     status: WsegStatus,
     outputs: &'static [usize],
-    scratch: bool,
 }
 
 /// Calls function number `which`. Rooms 0, 1, 2 are inputs, 3, 4 outputs, 5 scratch memory.
@@ -63,10 +62,11 @@ unsafe fn call(which: u64, random: &mut Random, wrong: u64, at: [*mut f32; ROOMS
     let (sigma_weight, epsilon, psi) = (number(), number(), number());
     let mut dilations = [1; WSEG_MAX_DILATIONS];
     dilations.fill_with(|| random.pick(&[1, 2, 9, usize::MAX, 0, 1, 2, 3]));
-    let (dilation_count, iterations) =
-        (random.pick(&[1, 2, 16, 0, 17, usize::MAX]), random.pick(&[0, 1, 3, usize::MAX]));
+    // Under miri, which is slow, a refinement that is done has few neighbours.
+    let counts: &[usize] = if cfg!(miri) { &[1, 0, 17] } else { &[1, 2, 16, 0, 17, usize::MAX] };
+    let (dilation_count, iterations) = (random.pick(counts), random.pick(&[0, 1, 3, usize::MAX]));
     let pamr = WsegPamr { dilations, dilation_count, iterations, sigma_weight, epsilon };
-    let null = random.one_in(2);
+    let null = !cfg!(miri) && random.one_in(2);
     fn maybe<T>(null: bool, value: &T) -> *const T {
         if null { ptr::null() } else { value }
     }
@@ -87,7 +87,7 @@ unsafe fn call(which: u64, random: &mut Random, wrong: u64, at: [*mut f32; ROOMS
             _ => (wseg_deterministic_gate(one, a, b, psi, x, scratch, len), &[3]),
         }
     };
-    Call { status, outputs, scratch: true }
+    Call { status, outputs }
 }
 
 /// How many statuses of each kind some thousand calls gave, of which one argument in `wrong` was a bad one.
@@ -116,16 +116,18 @@ fn storm(seed: u64, wrong: u64, calls: usize) -> [usize; 11] {
         let len = if random.one_in(wrong) { random.next() as usize % 40 } else { ROOM };
         let which = random.next() % 10;
         // SAFETY: as the function asks; an accepted array has at most 2 * 4 * 5 * 5 elements.
-        let Call { status, outputs, scratch } = unsafe { call(which, &mut random, wrong, at, len) };
+        let Call { status, outputs } = unsafe { call(which, &mut random, wrong, at, len) };
         seen[status as usize] += 1;
         let done = matches!(status, WsegStatus::Ok | WsegStatus::Overflow);
-        let mine = |room: usize| done && (outputs.contains(&room) || (scratch && room == 5));
+        let mine = |room: usize| done && (outputs.contains(&room) || room == 5);
         for (index, (value, before)) in memory.iter().zip(before).enumerate() {
-            let room = index / ROOM;
+            if value.to_bits() == before {
+                continue;
+            }
             // A pointer may have been sent to another room, a few elements into it.
-            let written =
-                (0..ROOMS).any(|argument| mine(argument) && [home[argument], home[argument] + 1].contains(&room));
-            assert!(written || value.to_bits() == before, "call {which} wrote element {index}: {status:?}");
+            let reach = |argument: usize| [home[argument], home[argument] + 1].contains(&(index / ROOM));
+            let written = (0..ROOMS).any(|argument| mine(argument) && reach(argument));
+            assert!(written, "call {which} wrote element {index}: {status:?}");
         }
         if status == WsegStatus::Ok {
             for &output in outputs.iter().filter(|&&output| !at[output].is_null()) {
@@ -139,7 +141,7 @@ fn storm(seed: u64, wrong: u64, calls: usize) -> [usize; 11] {
 
 #[test]
 fn hostile_calls_get_a_status_and_write_nothing_else() {
-    let calls = if cfg!(miri) { 60 } else { 10_000 };
+    let calls = if cfg!(miri) { 12 } else { 10_000 };
     let mut seen = [0; 11];
     // Now and then a mistake, so that calls go deep; then many.
     for (seed, wrong) in [(1, 40), (2, 12), (3, 4)] {
@@ -153,7 +155,7 @@ fn hostile_calls_get_a_status_and_write_nothing_else() {
 
 #[test]
 fn good_calls_are_done() {
-    let seen = storm(4, u64::MAX, if cfg!(miri) { 30 } else { 2_000 });
+    let seen = storm(4, u64::MAX, if cfg!(miri) { 10 } else { 2_000 });
     // Without a mistake of its own a call may still have shapes that do not match, and constants out of their range.
     let [done, .., shape, _, _, _, constant, _] = seen;
     assert!(done > 0, "{seen:?}");
