@@ -10,7 +10,7 @@ mod value;
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use plot::PlotArgs;
-pub use predict::{Artifact, PredictArgs};
+pub use predict::{Artifact, PredictArgs, Shard};
 pub use value::KeyValue;
 
 use std::path::PathBuf;
