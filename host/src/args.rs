@@ -11,8 +11,8 @@ mod value;
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use plot::PlotArgs;
-pub use predict::{Artifact, PredictArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
+pub use predict::{Artifact, PredictArgs, Shard};
 pub use value::KeyValue;
 
 use std::path::PathBuf;

@@ -111,7 +111,7 @@ fn photos_of_any_size_and_kind_are_segmented() {
     }
     let masks = set.beside("masks");
     let found = predict(&checkpoint, &photos, &masks, &["--json", "--scales", "1,0.5", "--flip"]).good();
-    assert_eq!(found.lines().count(), 3, "{found}");
+    assert_eq!(found.lines().count(), 4, "a photo each, and the summary: {found}");
     for (name, width, height) in [("wide.png", 90, 17), ("dot.png", 1, 1), ("tall.png", 9, 70)] {
         let mask = read_mask(&masks.join(name)).unwrap();
         assert_eq!((mask.width, mask.height), (width, height), "{name}");

@@ -1,8 +1,10 @@
 //! Prediction: views of one photo, merged.
 
 mod resize;
+mod tile;
 
 pub use resize::{Window, bicubic};
+pub use tile::{Tile, tiles};
 
 use candle_core::Tensor;
 use wseg_core::{
@@ -118,9 +120,28 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// If memory runs out.
     pub fn add(&mut self, view: &Tensor, mirrored: bool) -> Result<()> {
-        let (_, _, h, w) = view.dims4()?;
-        let classified = self.model.forward(view, &Pass::evaluation())?;
-        self.add_classified(&classified, (h, w), mirrored)
+        Self::add_batch(std::slice::from_mut(self), view, mirrored)
+    }
+
+    /// Adds a view of each of several photos, which go through the network together.
+    ///
+    /// # Shapes
+    /// views `[n, 3, h', w']` for n photos, normalised, mirrored if `mirrored`
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there are not as many views as photos; or if memory runs out.
+    pub fn add_batch(photos: &mut [Self], views: &Tensor, mirrored: bool) -> Result<()> {
+        let (n, _, h, w) = views.dims4()?;
+        if n != photos.len() || n == 0 {
+            return Err(Error::Config(format!("{n} views cannot be those of {} photos", photos.len())));
+        }
+        let Classified { scores, masks, .. } = photos[0].model.forward(views, &Pass::evaluation())?;
+        for (index, photo) in photos.iter_mut().enumerate() {
+            let own = |all: &Dense| Dense::new(all.tensor().narrow(0, index, 1)?);
+            let classified = Classified { scores: own(&scores)?, masks: own(&masks)?, logits: None };
+            photo.add_classified(&classified, (h, w), mirrored)?;
+        }
+        Ok(())
     }
 
     /// Adds what the network said of a view of `h` x `w` pixels, mirrored if `mirrored`.

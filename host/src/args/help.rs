@@ -58,14 +58,32 @@ pub(super) const PREDICT: &str = "\
 Segment photos with a trained network. Photos of any size; no ground truth is needed.
 
 Which classes a photo shows is judged by the network. With --labels it is told (the paper's \"clean\" mode): classes the \
-photo does not show are then left out of its mask.";
+photo does not show are then left out of its mask.
+
+Photos that cannot be used are named at the end, with an exit code that is not 0; the others are done. Files are whole or \
+absent.
+
+A photo is looked at as a whole unless one of its views, which are as large as the photo times each scale, has more than \
+PIXELS x PIXELS pixels (--tile). Such a view is cut into tiles of about that side that overlap by a quarter or more; their \
+masks are blended, and a class that one tile shows is present. No view is ever padded. Masks of more than 1 GiB are \
+collected in a working file in --out that is gone at the end.";
 
 /// What follows the flags of `wseg predict`.
 pub(super) const PREDICT_EXAMPLES: &str = "\
+What --save leaves, NAME being the photo's:
+  masks     NAME.png            8-bit palette, a class number a pixel, 0 is background
+  overlay   NAME_overlay.jpg    photo, colours, outlines, legend
+  color     NAME_color.png      the mask as RGB
+  probs     NAME_probs.npy      float16 [classes + 1, height, width], background first; they sum to 1.
+                                Classes judged absent are 0; the background's power is in it.
+  scores    NAME_scores.npy     float16 [classes], without the background: the highest of all views
+
 Examples:
   wseg predict --checkpoint runs/shapes/best.safetensors --images holiday.jpg --out masks
   wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks
   wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks
+  wseg predict --checkpoint best.safetensors --images 'photos/*.jpg' --out masks --save masks,probs --skip-existing
+  find photos -name '*.jpg' | wseg predict --checkpoint best.safetensors --images - --out masks --shard 2/8
   wseg predict --checkpoint model_enc_e020Xs0.928.pth --preset resnet38 --images photos --out masks";
 
 /// What `wseg refine` does.

@@ -50,6 +50,20 @@ pub(super) fn thread_count(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn tile_side(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(side @ 64..=16384) => Ok(side),
+        _ => Err("a whole number from 64 to 16384".into()),
+    }
+}
+
+pub(super) fn batch_size(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err("a whole number from 1 to 1024".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,6 +49,14 @@ pub fn photos(inputs: &[PathBuf]) -> Result<Vec<Photo>> {
             return Err(Error::input(input, problem));
         }
     }
+    distinct(found)
+}
+
+/// Photos whose results do not overwrite each other; one that is named twice is there once.
+///
+/// # Errors
+/// Two photos of the same name.
+pub fn distinct(found: Vec<Photo>) -> Result<Vec<Photo>> {
     let mut by_name: HashMap<String, PathBuf> = HashMap::new();
     let mut photos = Vec::with_capacity(found.len());
     for photo in found {
@@ -67,7 +75,9 @@ pub fn photos(inputs: &[PathBuf]) -> Result<Vec<Photo>> {
 }
 
 impl Photo {
-    fn named_by_file(path: PathBuf) -> Self {
+    /// A photo whose results are called as its file is.
+    #[must_use]
+    pub fn named_by_file(path: PathBuf) -> Self {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Self { name, path }
     }
@@ -115,7 +125,7 @@ pub fn bare_name(name: &str) -> &str {
 }
 
 /// Whether a file's name is that of a photo.
-pub(super) fn is_photo(path: &Path) -> bool {
+pub(crate) fn is_photo(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
     ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }

@@ -10,6 +10,8 @@ use crate::picture::LabelMap;
 const OPACITY: f32 = 0.55;
 /// How far an outline is lightened.
 const OUTLINE_LIGHT: f32 = 0.55;
+/// Thickest outline, in pixels.
+const MAX_OUTLINE: u32 = 12;
 /// Paper and ink of everything that is added to pictures.
 pub(super) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
 pub(super) const INK: Rgb<u8> = Rgb([38, 40, 46]);
@@ -36,7 +38,8 @@ pub fn blend(photo: &RgbImage, mask: &LabelMap) -> RgbImage {
         let row = y as usize * mask.height / height as usize;
         mask.labels[row * mask.width + column]
     };
-    let thickness = (width.min(height) / 256).max(1);
+    // No thicker than is seen on a screen: each pixel of it is looked for.
+    let thickness = (width.min(height) / 256).clamp(1, MAX_OUTLINE);
     let on_outline = |x: u32, y: u32, label: u8| {
         let differs = |x: u32, y: u32| x < width && y < height && label_at(x, y) != label;
         (1..=thickness).any(|step| {

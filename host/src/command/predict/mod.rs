@@ -1,0 +1,147 @@
+//! `wseg predict`.
+
+mod inputs;
+mod npy;
+mod outcome;
+mod save;
+
+use image::RgbImage;
+use serde_json::json;
+use wseg_cuda_runner::infer::Inference;
+
+use crate::{
+    Error, Result, adopt,
+    args::PredictArgs,
+    console::Console,
+    data::{Classes, ImageLabels, LabelSource, Photo},
+    picture,
+    predictor::{self, Masks, Predictor},
+};
+use outcome::{Outcome, Outcomes};
+
+/// Segments photos.
+///
+/// # Errors
+/// If the checkpoint, the labels or a photo cannot be used, or a mask cannot be written. Photos that fail are named at
+/// the end; the others are done.
+pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
+    let mut photos = inputs::find(&args.images, &mut std::io::stdin())?;
+    save::check(&photos, &args.out, &args.save)?;
+    if let Some(shard) = args.shard {
+        photos.sort_by(|one, other| one.name.cmp(&other.name));
+        photos = shard.of(photos);
+    }
+    let model = match &args.preset {
+        None => predictor::load(&args.checkpoint)?,
+        Some(preset) => {
+            let (model, report) = adopt::adopt(&args.checkpoint, preset, args.classes.as_deref())?;
+            console.note(format_args!("{}: {report}", args.checkpoint.display()));
+            model
+        }
+    };
+    let classes = predictor::classes(&model)?;
+    let labels = args.labels.as_deref().map(|path| LabelSource::open(path, &classes)).transpose()?;
+    let predictor = Predictor::new(&model, inference(args, &model.config.inference))?.with_tile(args.tile);
+    super::use_threads(args.threads)?;
+
+    let task = Task { args, predictor, classes, labels };
+    let mut outcomes = Outcomes::new(args, console, photos.len());
+    let mut batch: Vec<Read<'_>> = Vec::new();
+    for photo in &photos {
+        if args.skip_existing && task.is_done(photo) {
+            outcomes.add(photo, Outcome::Skipped);
+            continue;
+        }
+        match task.read(photo) {
+            Err(error) => outcomes.add(photo, Outcome::Failed(error)),
+            Ok(read) => {
+                if batch.first().is_some_and(|first| first.pixels.dimensions() != read.pixels.dimensions()) {
+                    task.segment(&mut batch, &mut outcomes);
+                }
+                batch.push(read);
+                if batch.len() >= args.batch {
+                    task.segment(&mut batch, &mut outcomes);
+                }
+            }
+        }
+    }
+    task.segment(&mut batch, &mut outcomes);
+    outcomes.finish()
+}
+
+/// The checkpoint's way of predicting, with what the flags change.
+fn inference(args: &PredictArgs, own: &Inference) -> Inference {
+    Inference {
+        base: own.base,
+        scales: args.scales.clone().unwrap_or_else(|| own.scales.clone()),
+        flip: args.flip().unwrap_or(own.flip),
+        threshold: args.threshold.unwrap_or(own.threshold),
+        background_power: args.background_power.unwrap_or(own.background_power),
+    }
+}
+
+struct Task<'a> {
+    args: &'a PredictArgs,
+    predictor: Predictor<'a>,
+    classes: Classes,
+    labels: Option<LabelSource>,
+}
+
+/// A photo in memory.
+struct Read<'a> {
+    photo: &'a Photo,
+    pixels: RgbImage,
+    /// The classes that it shows, if they are known.
+    present: Option<ImageLabels>,
+}
+
+impl Task<'_> {
+    /// Whether all that is asked for is there already.
+    fn is_done(&self, photo: &Photo) -> bool {
+        self.args.save.iter().all(|&artifact| save::path(&self.args.out, &photo.name, artifact).is_file())
+    }
+
+    fn read<'a>(&self, photo: &'a Photo) -> Result<Read<'a>> {
+        let present = match &self.labels {
+            Some(labels) => Some(labels.labels(&photo.name, &self.classes)?),
+            None => None,
+        };
+        Ok(Read { photo, pixels: picture::read_photo(&photo.path)?, present })
+    }
+
+    /// Segments photos of one size, and takes them out of `batch`.
+    fn segment(&self, batch: &mut Vec<Read<'_>>, outcomes: &mut Outcomes<'_>) {
+        let asked: Vec<_> = batch.iter().map(|read| (&read.pixels, read.present.as_deref())).collect();
+        match self.predictor.segment(&asked, &self.args.out) {
+            Ok(masks) => {
+                for (read, masks) in batch.drain(..).zip(masks) {
+                    let outcome = self.save(&read, masks).unwrap_or_else(Outcome::Failed);
+                    outcomes.add(read.photo, outcome);
+                }
+            }
+            Err(error) => {
+                for Read { photo, .. } in batch.drain(..) {
+                    let problem = Error::failed(&photo.path, &error);
+                    outcomes.add(photo, Outcome::Failed(problem));
+                }
+            }
+        }
+    }
+
+    fn save(&self, read: &Read<'_>, mut masks: Masks) -> Result<Outcome> {
+        // What refines the masks of a whole photo, such as a dense CRF, belongs here: `masks` has them as they were merged,
+        // and labels and probabilities are made of them below.
+        let names = self.classes.names();
+        let mask = masks.labels()?;
+        for &artifact in &self.args.save {
+            let path = save::path(&self.args.out, &read.photo.name, artifact);
+            save::write(artifact, &path, &read.pixels, &mask, &mut masks, names)?;
+        }
+        let shown = mask.present();
+        let found = (1..self.classes.len()).filter(|&class| shown[class]);
+        let confidence = masks.confidence();
+        Ok(Outcome::Segmented(
+            found.map(|class| json!({ "class": names[class], "confidence": confidence[class - 1] })).collect(),
+        ))
+    }
+}
