@@ -51,7 +51,7 @@
 //! | global cue injection (GCI) | [`gate::gci`] | - |
 //! | CAM normalisation | [`cam::cam_masks`] | `cam_masks` |
 //! | merge of scales and flips | [`merge::restore_view`], [`merge::finish_merge`] | - |
-//! | IoU, precision, recall, average precision | [`metric`] | - |
+//! | IoU, precision, recall, contours, average precision | [`metric`] | - |
 //!
 //! Hyper-parameters live in small structs whose `Default` is the paper's: [`Pooling`], [`Pamr`], [`Cutoff`],
 //! [`Gate`], [`Cam`].
