@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod eval;
 mod help;
 mod plot;
 mod predict;
@@ -9,6 +10,7 @@ mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
+pub use eval::{EvalArgs, Format, Published};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use value::KeyValue;
@@ -81,7 +83,7 @@ pub enum Command {
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(PredictArgs),
-    /// Compare predicted masks with true ones: IoU, precision, recall.
+    /// Compare predicted masks with true ones: IoU, precision, recall, boundaries.
     #[command(long_about = help::EVAL)]
     Eval(EvalArgs),
     /// Draw the curves of training runs as SVG and PNG.
@@ -237,27 +239,6 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "preset")]
     pub classes: Option<PathBuf>,
     /// Print the summary as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `wseg eval`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = help::EVAL_EXAMPLES)]
-pub struct EvalArgs {
-    /// Folder of predicted masks, NAME.png.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub pred: PathBuf,
-    /// Folder of true masks, NAME.png or NAME.mat.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub gt: PathBuf,
-    /// The names to compare, one a line [default: every mask in --gt].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub list: Option<PathBuf>,
-    /// Class names, one a line, line 1 is `background` [default: classes.txt in --gt or beside it].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub classes: Option<PathBuf>,
-    /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
 }
