@@ -53,7 +53,7 @@
 //! | global cue injection (GCI) | [`gate::gci`] | - |
 //! | CAM normalisation | [`cam::cam_masks`] | `cam_masks` |
 //! | merge of scales and flips | [`merge::restore_view`], [`merge::finish_merge`] | - |
-//! | IoU, precision, recall, average precision | [`metric`] | - |
+//! | IoU, precision, recall, contours, average precision | [`metric`] | - |
 //! | dense CRF, on slices rather than tensors | `crf::exact` | `crf::infer` |
 //!
 //! Two ways lead into other runtimes: [`slices`] is the arena's kernels on a caller's own memory, and the package

@@ -94,3 +94,24 @@ fn scores_that_are_no_numbers_are_refused() {
     let result = average_precision(&[0.5_f32], &[true, false], &mut [0; 2]);
     assert_eq!(result, Err(MetricError::Length { expected: 1, given: 2 }));
 }
+
+#[test]
+fn weighted_iou_and_mean_accuracy_by_hand() {
+    let mut counts = [0; 9];
+    let mut confusion = Confusion::new(&mut counts, 3, Some(255)).unwrap();
+    assert_eq!((confusion.frequency_weighted_iou(), confusion.mean_accuracy()), (None, None));
+    // Truth: three of class 0 (IoU 2/4), two of class 1 (IoU 1/3); class 2 is predicted once: IoU 0, no weight.
+    confusion.add(&[0_u8, 0, 0, 1, 1, 255], &[0_u8, 0, 2, 1, 0, 77]).unwrap();
+    let weighted = confusion.frequency_weighted_iou().unwrap();
+    assert!((weighted - (3.0 * 0.5 + 2.0 * 0.5) / 5.0).abs() < 1e-15, "{weighted}");
+    let accuracy = confusion.mean_accuracy().unwrap();
+    assert!((accuracy - (2.0 / 3.0 + 0.5) / 2.0).abs() < 1e-15, "{accuracy}");
+}
+
+#[test]
+fn only_chosen_pixels_are_counted_and_judged() {
+    let mut counts = [0; 4];
+    let mut confusion = Confusion::new(&mut counts, 2, None).unwrap();
+    confusion.add_chosen(&[0_u8, 9, 1], &[1_u8, 9, 1], |index| index != 1).unwrap();
+    assert_eq!(counts, [0, 1, 0, 1]);
+}

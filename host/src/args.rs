@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod eval;
 mod help;
 mod plot;
 mod predict;
@@ -10,6 +11,7 @@ mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
+pub use eval::{EvalArgs, Format, Published};
 pub use plot::PlotArgs;
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use predict::{Artifact, PredictArgs, Shard};
@@ -86,7 +88,7 @@ pub enum Command {
     /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
     #[command(long_about = help::REFINE)]
     Refine(Box<RefineArgs>),
-    /// Compare predicted masks with true ones: IoU, precision, recall.
+    /// Compare predicted masks with true ones: IoU, precision, recall, boundaries.
     #[command(long_about = help::EVAL)]
     Eval(EvalArgs),
     /// Draw the curves of training runs as SVG and PNG.
@@ -242,27 +244,6 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "preset")]
     pub classes: Option<PathBuf>,
     /// Print the summary as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `wseg eval`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = help::EVAL_EXAMPLES)]
-pub struct EvalArgs {
-    /// Folder of predicted masks, NAME.png.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub pred: PathBuf,
-    /// Folder of true masks, NAME.png or NAME.mat.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub gt: PathBuf,
-    /// The names to compare, one a line [default: every mask in --gt].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub list: Option<PathBuf>,
-    /// Class names, one a line, line 1 is `background` [default: classes.txt in --gt or beside it].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub classes: Option<PathBuf>,
-    /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
 }

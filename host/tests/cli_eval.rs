@@ -76,10 +76,12 @@ fn the_table_has_a_line_a_class_and_means() {
         let line = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
         line.trim_start_matches(name).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(row("background"), ["100.0", "100.0", "100.0", "2688"]);
-    assert_eq!(row("cat"), ["50.0", "50.0", "100.0", "576"]);
-    assert_eq!(row("dog"), ["0.0", "-", "0.0", "576"]);
-    assert_eq!(row("mean without background"), ["25.0"]);
+    assert_eq!(row("background"), ["100.0", "100.0", "100.0", "100.0", "2688"]);
+    assert_eq!(row("cat"), ["50.0", "50.0", "100.0", "50.0", "576"]);
+    assert_eq!(row("dog"), ["0.0", "-", "0.0", "0.0", "576"]);
+    assert_eq!(row("mean without background"), ["25.0", "25.0"]);
+    // Background 2688 at 100, cat 576 at 50, dog 576 at 0, of 3840 pixels; recalls 100, 100 and 0.
+    assert_eq!((row("frequency-weighted IoU"), row("mean accuracy")), (vec!["77.5".into()], vec!["66.7".into()]));
     assert!(table.ends_with("2 images, 0 pixels ignored\n"), "{table}");
 }
 

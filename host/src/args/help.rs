@@ -107,16 +107,24 @@ Examples:
 
 /// What `wseg eval` does.
 pub(super) const EVAL: &str = "\
-Compare predicted masks with true ones: IoU, precision and recall of every class, their means, pixel accuracy.
+Compare predicted masks with true ones: IoU, precision, recall and boundary F-score of every class, their means, pixel and \
+mean accuracy, frequency-weighted IoU.
 
 Pixels whose true value is 255 are ignored. A prediction that is missing, of another size or unreadable is an error that \
-names the file; there are no numbers over a part of the masks.";
+names the file; there are no numbers over a part of the masks.
+
+Boundary F-score (Csurka, Larlus & Perronnin, BMVC 2013): in every image, the harmonic mean of the share of a class's \
+predicted contour that lies within the tolerance of the true one, and the reverse; then its mean over the images in which \
+the class has a contour. On ignored pixels a predicted contour can be right, but not wrong.";
 
 /// What follows the flags of `wseg eval`.
 pub(super) const EVAL_EXAMPLES: &str = "\
 Examples:
   wseg eval --pred masks --gt shapes/SegmentationClass --list shapes/ImageSets/Segmentation/val.txt
-  wseg eval --pred masks --gt truth --classes classes.txt --json";
+  wseg eval --pred masks --gt truth --classes classes.txt --json
+  wseg eval --pred masks --gt truth --trimap 1,2,5,10 --worst 10 --confusion --format markdown
+  wseg eval --pred masks --gt VOC2012/SegmentationClass --classes voc --compare paper
+  wseg eval --pred masks --list VOC2012/ImageSets/Segmentation/test.txt --submission results.tgz";
 
 /// What `wseg plot` does.
 pub(super) const PLOT: &str = "\

@@ -1,5 +1,6 @@
 //! Results for people: tables, overlays, picture sheets.
 
+pub mod evaluation;
 pub mod overlay;
 pub mod sheet;
 pub mod table;

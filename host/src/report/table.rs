@@ -1,6 +1,6 @@
 //! Tables of text with aligned columns.
 
-use crate::{console::Paint, metrics::Report};
+use crate::console::Paint;
 
 /// A table: a heading, rows, and groups of rows parted by a rule. The first column is words, the others are numbers.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +65,21 @@ impl Table {
         lines.join("\n")
     }
 
+    /// The table as CSV; rules are left out, no newline at the end.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let quoted = |cell: &String| {
+            let plain = !cell.contains([',', '"', '\n', '\r']);
+            if plain { cell.clone() } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
+        };
+        let line = |cells: &[String]| cells.iter().map(quoted).collect::<Vec<_>>().join(",");
+        let rows = self.rows.iter().filter_map(|row| match row {
+            Row::Cells(cells) => Some(line(cells)),
+            Row::Rule => None,
+        });
+        std::iter::once(line(&self.heading)).chain(rows).collect::<Vec<_>>().join("\n")
+    }
+
     fn widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.heading.iter().map(|cell| cell.chars().count()).collect();
         for row in &self.rows {
@@ -97,28 +112,6 @@ pub fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.1}"))
 }
 
-/// The measures of every class, their means, and what they were taken over.
-#[must_use]
-pub fn evaluation(report: &Report) -> Table {
-    let mut table = Table::new(["class", "IoU %", "precision %", "recall %", "pixels"]);
-    for class in &report.classes {
-        table.row([
-            class.name.clone(),
-            percent(class.iou),
-            percent(class.precision),
-            percent(class.recall),
-            class.true_pixels.to_string(),
-        ]);
-    }
-    table.rule();
-    let means = [percent(report.mean_iou), percent(report.mean_precision), percent(report.mean_recall)];
-    let [iou, precision, recall] = means;
-    table.row(["mean".into(), iou, precision, recall, report.pixels.to_string()]);
-    table.row(["mean without background".into(), percent(report.mean_iou_objects)]);
-    table.row(["pixel accuracy".into(), percent(report.pixel_accuracy)]);
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +132,13 @@ mod tests {
     fn markdown_has_the_same_cells() {
         let expected = "| class | IoU % |\n|---|---:|\n| cat | 7.0 |\n| sheep dog | 100.0 |\n| mean |  |";
         assert_eq!(table().markdown(), expected);
+    }
+
+    #[test]
+    fn csv_quotes_what_holds_a_comma() {
+        let mut table = Table::new(["a", "b"]);
+        table.row(["x, \"y\"", "1"]).rule().row(["z"]);
+        assert_eq!(table.csv(), "a,b\n\"x, \"\"y\"\"\",1\nz,");
     }
 
     #[test]
