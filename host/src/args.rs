@@ -6,6 +6,7 @@ mod help;
 mod plot;
 mod predict;
 mod refine;
+mod report;
 mod value;
 
 pub use bench::{BenchArgs, Work};
@@ -13,6 +14,7 @@ pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
+pub use report::ReportArgs;
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -92,6 +94,9 @@ pub enum Command {
     /// Draw the curves of training runs as SVG and PNG.
     #[command(long_about = help::PLOT)]
     Plot(PlotArgs),
+    /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
+    #[command(long_about = report::REPORT)]
+    Report(Box<ReportArgs>),
     /// Run golden files through the backends and compare the numbers.
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

@@ -50,7 +50,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
 }
 
 /// The file of class names: as given, or in the folder of true masks, or beside it.
-fn classes_file(args: &EvalArgs) -> Result<PathBuf> {
+pub(super) fn classes_file(args: &EvalArgs) -> Result<PathBuf> {
     if let Some(file) = &args.classes {
         return Ok(file.clone());
     }
@@ -66,7 +66,7 @@ fn classes_file(args: &EvalArgs) -> Result<PathBuf> {
 }
 
 /// The names of all masks in a folder, sorted.
-fn masks_in(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn masks_in(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| Error::input(folder, reason(&error)))?;
     let mut names = Vec::new();
     for entry in entries {

@@ -1,5 +1,6 @@
-//! Results for people: tables, overlays, picture sheets.
+//! Results for people: tables, overlays, picture sheets, pages.
 
+pub mod html;
 pub mod overlay;
 pub mod sheet;
 pub mod table;
