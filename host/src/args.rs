@@ -7,14 +7,16 @@ mod help;
 mod plot;
 mod predict;
 mod refine;
+mod report;
 mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use eval::{EvalArgs, Format, Published};
 pub use plot::PlotArgs;
-pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use predict::{Artifact, PredictArgs, Shard};
+pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
+pub use report::ReportArgs;
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -94,6 +96,9 @@ pub enum Command {
     /// Draw the curves of training runs as SVG and PNG.
     #[command(long_about = help::PLOT)]
     Plot(PlotArgs),
+    /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
+    #[command(long_about = report::REPORT)]
+    Report(Box<ReportArgs>),
     /// Run golden files through the backends and compare the numbers.
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),

@@ -92,6 +92,11 @@ fn remark(names: &[String], predicted: &Masks, gt: &Path, console: &Console) {
     }
 }
 
+/// The names of all true masks in a folder, sorted.
+pub(super) fn masks_in(folder: &Path) -> Result<Vec<String>> {
+    Masks::truth(folder)?.names()
+}
+
 /// The classes: as given, or those of the folder of true masks.
 fn classes(args: &EvalArgs, gt: &Path) -> Result<Classes> {
     match &args.classes {
@@ -102,7 +107,7 @@ fn classes(args: &EvalArgs, gt: &Path) -> Result<Classes> {
 }
 
 /// The file of class names in the folder of true masks, or beside it.
-fn classes_file(gt: &Path) -> Result<PathBuf> {
+pub(super) fn classes_file(gt: &Path) -> Result<PathBuf> {
     let inside = gt.join("classes.txt");
     // "masks" has the parent "", and "." none, but each has a "..".
     let beside = match gt.parent() {

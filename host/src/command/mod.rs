@@ -11,6 +11,7 @@ pub mod plot;
 pub mod predict;
 pub mod presets;
 pub mod refine;
+pub mod report;
 pub mod synth;
 pub mod train;
 pub mod verify;
@@ -62,6 +63,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Refine(args) => refine::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),
+        Command::Report(args) => report::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),

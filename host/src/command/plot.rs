@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Pixels of the PNG for a pixel of the drawing: sharp on today's screens.
-const PNG_SCALE: f32 = 2.0;
+pub(super) const PNG_SCALE: f32 = 2.0;
 
 /// Reads the logs, draws, and prints what was best.
 ///
@@ -39,7 +39,7 @@ pub fn run(args: &PlotArgs, console: &Console) -> Result<()> {
     };
     let [svg, png] = ["curves.svg", "curves.png"].map(|name| folder.join(name));
     let picture = drawing.png(PNG_SCALE)?;
-    files::write_atomic(&svg, drawing.svg().as_bytes())?;
+    files::write_atomic(&svg, drawing.svg()?.as_bytes())?;
     files::write_atomic(&png, &picture)?;
     if args.json {
         let best = |run: &Curves| {
@@ -59,7 +59,7 @@ pub fn run(args: &PlotArgs, console: &Console) -> Result<()> {
 }
 
 /// What was logged of a run that is named by its folder or its log.
-fn epochs(run: &Path, console: &Console) -> Result<Vec<EpochLog>> {
+pub(super) fn epochs(run: &Path, console: &Console) -> Result<Vec<EpochLog>> {
     let path = if run.is_dir() { run.join(METRICS) } else { run.to_owned() };
     if !path.exists() {
         let problem = format!("no such file; RUN is the folder that `wseg train --out` made, with its {METRICS}");
@@ -76,7 +76,7 @@ fn epochs(run: &Path, console: &Console) -> Result<Vec<EpochLog>> {
 }
 
 /// Names to know the runs by: the ends of their paths, as long as needed to differ.
-fn names(runs: &[PathBuf]) -> Vec<String> {
+pub(super) fn names(runs: &[PathBuf]) -> Vec<String> {
     let parts: Vec<Vec<String>> = runs.iter().map(|run| parts(run)).collect();
     let end = |parts: &[String], length: usize| parts[parts.len().saturating_sub(length)..].join("/");
     let longest = parts.iter().map(Vec::len).max().unwrap_or(0);

@@ -134,7 +134,7 @@ impl Evaluator {
         let mut outline = Outline::new(prediction, truth)?;
         let scores = outline.f_scores(self.measures.tolerance)?;
         if let Some(&widest) = self.measures.trimap.last() {
-            let distances = outline.to_true_borders(widest)?;
+            let distances = outline.near_true_borders(widest)?;
             let classes = self.tally.classes().len();
             for (counts, width) in self.bands.iter_mut().zip(&self.measures.trimap) {
                 Confusion::new(counts, classes, Some(usize::from(VOID)))?.add_chosen(

@@ -52,7 +52,7 @@ impl<'m> Outline<'m> {
     }
 
     /// Squared distances to the truth's contours, exact below the square of `width` pixels.
-    pub(super) fn to_true_borders(&mut self, width: u32) -> Result<&[u32], MetricError> {
+    pub(super) fn near_true_borders(&mut self, width: u32) -> Result<&[u32], MetricError> {
         let contour = &self.true_contours;
         let limit = (width * width).saturating_sub(1);
         let border = |index: usize| contour[index] != VOID;

@@ -1,4 +1,6 @@
-//! What a picture of curves consists of: lines, dots and words on white paper.
+//! What a figure consists of: lines, dots, words and pictures on white paper.
+
+use image::RgbImage;
 
 use super::{raster, svg};
 use crate::Result;
@@ -76,6 +78,12 @@ pub(super) enum Mark {
         anchor: Anchor,
         colour: Colour,
     },
+    /// A photo, scaled to `size` with its top left corner at `at`.
+    Picture {
+        at: Point,
+        size: (f32, f32),
+        picture: RgbImage,
+    },
 }
 
 /// A picture, ready to be written. Later marks cover earlier ones.
@@ -88,9 +96,20 @@ pub struct Drawing {
 
 impl Drawing {
     /// The picture as an SVG file.
-    #[must_use]
-    pub fn svg(&self) -> String {
+    ///
+    /// # Errors
+    /// If a photo in it cannot be encoded.
+    pub fn svg(&self) -> Result<String> {
         svg::write(self)
+    }
+
+    /// The picture as an `svg` element within a page, as wide as the page lets it be, on the page's paper and in the
+    /// colours of [`theme`](super::theme()). `label` says in a sentence what it shows, for those who do not see it.
+    ///
+    /// # Errors
+    /// If a photo in it cannot be encoded.
+    pub fn inline_svg(&self, label: &str) -> Result<String> {
+        svg::element(self, label)
     }
 
     /// The picture as a PNG file, each pixel of the drawing `scale` pixels wide.

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Colours that people who are colour-blind tell apart (Okabe and Ito), those that are too pale on white left out.
-const COLOURS: [Colour; 7] = [
+pub(super) const COLOURS: [Colour; 7] = [
     Colour([0, 114, 178]),
     Colour([213, 94, 0]),
     Colour([0, 158, 115]),
@@ -203,7 +203,7 @@ fn curve(marks: &mut Vec<Mark>, points: &[Point], style: Style) {
     }
 }
 
-fn words(marks: &mut Vec<Mark>, at: Point, text: &str, size: f32, anchor: Anchor, colour: Colour) {
+pub(super) fn words(marks: &mut Vec<Mark>, at: Point, text: &str, size: f32, anchor: Anchor, colour: Colour) {
     marks.push(Mark::Text { at, text: text.to_owned(), size, weight: Weight::Regular, anchor, colour });
 }
 
@@ -264,6 +264,7 @@ mod tests {
                             };
                             inside((left, at.1 - size)) && inside((left + wide, at.1))
                         }
+                        Mark::Picture { .. } => false,
                     },
                     "{mark:?}"
                 );
@@ -293,7 +294,7 @@ mod tests {
     fn the_same_log_gives_the_same_files() {
         let runs = [run("one", 5), run("two", 5)];
         let [one, other] = [figure(&runs).unwrap(), figure(&runs).unwrap()];
-        assert_eq!(one.svg(), other.svg());
+        assert_eq!(one.svg().unwrap(), other.svg().unwrap());
         assert!(one.png(1.0).unwrap() == other.png(1.0).unwrap());
     }
 }

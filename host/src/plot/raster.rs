@@ -1,7 +1,10 @@
 //! A drawing as PNG.
 
 use image::{ImageFormat, RgbImage};
-use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Stroke, StrokeDash, Transform};
+use tiny_skia::{
+    Color, FillRule, FilterQuality, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Stroke,
+    StrokeDash, Transform,
+};
 
 use super::{
     drawing::{Anchor, Colour, Drawing, Mark, Point},
@@ -57,7 +60,25 @@ fn draw(page: &mut Pixmap, mark: &Mark, scale: Transform) {
             };
             fill(page, font.outline(text, (x - indent, *y)), *colour);
         }
+        Mark::Picture { at: (x, y), size: (width, height), picture } => {
+            let Some(pixels) = pixmap(picture) else { return };
+            let across = width / picture.width() as f32;
+            let down = height / picture.height() as f32;
+            let place = scale.pre_translate(*x, *y).pre_scale(across, down);
+            let paint = PixmapPaint { quality: FilterQuality::Bicubic, ..PixmapPaint::default() };
+            page.draw_pixmap(0, 0, pixels.as_ref(), &paint, place, None);
+        }
     }
+}
+
+/// A photo as the drawing library holds it; `None` if it has no pixels.
+fn pixmap(photo: &RgbImage) -> Option<Pixmap> {
+    let mut pixels = Pixmap::new(photo.width(), photo.height())?;
+    for (to, from) in pixels.data_mut().chunks_exact_mut(4).zip(photo.pixels()) {
+        let [red, green, blue] = from.0;
+        to.copy_from_slice(&[red, green, blue, 255]);
+    }
+    Some(pixels)
 }
 
 fn paint(Colour([red, green, blue]): Colour) -> Paint<'static> {
@@ -113,6 +134,9 @@ mod tests {
         assert_eq!(sides(Anchor::Start), (false, true));
         assert_eq!(sides(Anchor::Middle), (true, true));
         assert_eq!(sides(Anchor::End), (true, false));
+        let photo = RgbImage::from_pixel(5, 5, image::Rgb([200, 10, 10]));
+        let pasted = picture(vec![Mark::Picture { at: (10.0, 0.0), size: (20.0, 20.0), picture: photo }]);
+        assert!(pasted.get_pixel(40, 20).0 == [200, 10, 10] && pasted.get_pixel(10, 20).0 == [255; 3]);
     }
 
     #[test]
