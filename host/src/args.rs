@@ -86,7 +86,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
-    Predict(PredictArgs),
+    Predict(Box<PredictArgs>),
     /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
     #[command(long_about = help::REFINE)]
     Refine(Box<RefineArgs>),

@@ -189,6 +189,25 @@ fn probabilities_agree_with_the_mask_and_scores_with_the_classes() {
 }
 
 #[test]
+fn the_crf_refines_the_probabilities_that_are_saved() {
+    let setting = Setting::new();
+    setting.add("a.jpg");
+    let probabilities = |flags: &[&str]| {
+        let all = ["--save", "probs", "--scales", "1", "--threshold", "0"].iter().chain(flags);
+        setting.predict(&all.copied().collect::<Vec<_>>()).good();
+        read_npy(&setting.out.join("a_probs.npy")).1
+    };
+    let plain = probabilities(&[]);
+    let far = |other: &[f32]| plain.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    // Without an iteration the field is the probabilities themselves.
+    assert!(far(&probabilities(&["--crf", "--crf-iterations", "0"])) < 2e-3);
+    let refined = probabilities(&["--crf"]);
+    assert!(far(&refined) > 0.01, "{}", far(&refined));
+    let pixels = plain.len() / 3;
+    assert!((0..pixels).all(|p| (refined[p] + refined[p + pixels] + refined[p + 2 * pixels] - 1.0).abs() < 2e-3));
+}
+
+#[test]
 fn a_mask_is_an_eight_bit_palette_png_with_the_colours_of_voc() {
     let setting = Setting::new();
     setting.add("a.jpg");

@@ -83,6 +83,7 @@ Examples:
   wseg predict --checkpoint runs/shapes/best.safetensors --images shapes/ImageSets/Segmentation/val.txt --out masks
   wseg predict --checkpoint runs/shapes/best.safetensors --images photos --labels photos/labels.csv --out masks
   wseg predict --checkpoint best.safetensors --images 'photos/*.jpg' --out masks --save masks,probs --skip-existing
+  wseg predict --checkpoint best.safetensors --images photos --out masks --crf
   find photos -name '*.jpg' | wseg predict --checkpoint best.safetensors --images - --out masks --shard 2/8
   wseg predict --checkpoint model_enc_e020Xs0.928.pth --preset resnet38 --images photos --out masks";
 

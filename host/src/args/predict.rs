@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
-    help,
+    CrfArgs, help,
     value::{batch_size, fraction, positive, scale, thread_count, tile_side},
 };
 use crate::predictor::TILE;
@@ -91,6 +91,12 @@ pub struct PredictArgs {
     /// A class is judged present above this score, 0 to 1 [default: the checkpoint's].
     #[arg(long, value_name = "SCORE", value_parser = fraction, conflicts_with = "labels")]
     pub threshold: Option<f64>,
+    /// Draw the masks to the photo's edges by a dense CRF.
+    #[arg(long)]
+    pub crf: bool,
+    /// Its parameters.
+    #[command(flatten)]
+    pub crf_parameters: CrfArgs,
     /// What to leave for each photo.
     #[arg(long, value_name = "WHAT,..", value_enum, value_delimiter = ',', default_value = "masks,overlay")]
     pub save: Vec<Artifact>,

@@ -2,10 +2,15 @@
 
 use std::io;
 
+use image::RgbImage;
 use wseg_cuda_runner::infer::Prediction;
 
 use super::canvas::Canvas;
-use crate::{Error, Result, picture::LabelMap};
+use crate::{
+    Error, Result,
+    picture::LabelMap,
+    refine::{self, Refinement},
+};
 
 /// Merged masks with background: the mean of all views, absent classes zero, the background to its power.
 #[derive(Debug)]
@@ -54,6 +59,39 @@ impl Masks {
         let objects = kept.iter().map(|&kept| if kept { Finish::Object { views } } else { Finish::Absent });
         let finish = std::iter::once(Finish::Background { views, power }).chain(objects).collect();
         Self { canvas, finish, confidence }
+    }
+
+    /// The masks drawn to the edges of the photo: probabilities of the classes that are there, refined.
+    ///
+    /// # Errors
+    /// As [`Refinement::apply`], or the working file cannot be read.
+    pub fn refined(mut self, photo: &RgbImage, refinement: &Refinement) -> Result<Self> {
+        let [channels, height, width] = self.shape();
+        let pixels = height * width;
+        let failed = |error: io::Error| Error::Failed(format!("the working file cannot be read ({error})"));
+        let total = self.total().map_err(failed)?;
+        let (mut there, mut values) = (Vec::new(), Vec::new());
+        for channel in 0..channels {
+            let plane = self.plane(channel).map_err(failed)?;
+            // Classes judged absent take no part.
+            if channel == 0 || plane.iter().any(|&value| value > 0.0) {
+                there.push(channel);
+                let background = if channel == 0 { 1.0 } else { 0.0 };
+                values.extend(plane.iter().zip(&total).map(|(&value, &total)| match total > 0.0 {
+                    true => value / total,
+                    false => background,
+                }));
+            }
+        }
+        let labels = there.iter().map(|&channel| channel as u8).collect();
+        let masks = refine::Masks { labels, width, height, values, from_labels: false };
+        let refined = refinement.apply(masks, photo)?;
+        let (mut finish, mut all) = (vec![Finish::Absent; channels], vec![0.0; channels * pixels]);
+        for (&channel, plane) in there.iter().zip(refined.values.chunks_exact(pixels)) {
+            finish[channel] = Finish::Done;
+            all[channel * pixels..][..pixels].copy_from_slice(plane);
+        }
+        Ok(Self { canvas: Canvas::of((height, width), all), finish, confidence: self.confidence })
     }
 
     /// Classes and background, height, width.

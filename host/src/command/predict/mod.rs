@@ -16,6 +16,7 @@ use crate::{
     data::{Classes, ImageLabels, LabelSource, Photo},
     picture,
     predictor::{self, Masks, Predictor},
+    refine::Refinement,
 };
 use outcome::{Outcome, Outcomes};
 
@@ -44,7 +45,8 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
     let predictor = Predictor::new(&model, inference(args, &model.config.inference))?.with_tile(args.tile);
     super::use_threads(args.threads)?;
 
-    let task = Task { args, predictor, classes, labels };
+    let refinement = args.crf.then(|| Refinement { pamr: None, crf: Some(args.crf_parameters.parameters()) });
+    let task = Task { args, predictor, classes, labels, refinement };
     let mut outcomes = Outcomes::new(args, console, photos.len());
     let mut batch: Vec<Read<'_>> = Vec::new();
     for photo in &photos {
@@ -85,6 +87,8 @@ struct Task<'a> {
     predictor: Predictor<'a>,
     classes: Classes,
     labels: Option<LabelSource>,
+    /// What is done to the masks before they are written.
+    refinement: Option<Refinement>,
 }
 
 /// A photo in memory.
@@ -128,9 +132,14 @@ impl Task<'_> {
         }
     }
 
-    fn save(&self, read: &Read<'_>, mut masks: Masks) -> Result<Outcome> {
-        // What refines the masks of a whole photo, such as a dense CRF, belongs here: `masks` has them as they were merged,
-        // and labels and probabilities are made of them below.
+    fn save(&self, read: &Read<'_>, masks: Masks) -> Result<Outcome> {
+        let mut masks = match &self.refinement {
+            Some(refinement) => masks.refined(&read.pixels, refinement).map_err(|error| match error {
+                Error::Input(problem) => Error::input(&read.photo.path, problem),
+                other => other,
+            })?,
+            None => masks,
+        };
         let names = self.classes.names();
         let mask = masks.labels()?;
         for &artifact in &self.args.save {
