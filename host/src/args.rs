@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod figure;
 mod help;
 mod plot;
 mod predict;
@@ -11,6 +12,7 @@ mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
+pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
@@ -94,6 +96,9 @@ pub enum Command {
     /// Draw the curves of training runs as SVG and PNG.
     #[command(long_about = help::PLOT)]
     Plot(PlotArgs),
+    /// Draw a figure of the paper's supplement as SVG and PNG: the loss, or masks at PAMR's iterations.
+    #[command(long_about = figure::FIGURE)]
+    Figure(FigureArgs),
     /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
     #[command(long_about = report::REPORT)]
     Report(Box<ReportArgs>),

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod eval;
+pub mod figure;
 pub mod import;
 pub mod inspect;
 pub mod plot;
@@ -63,6 +64,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Refine(args) => refine::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),
+        Command::Figure(args) => figure::run(args, console),
         Command::Report(args) => report::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
