@@ -8,6 +8,7 @@ mod plot;
 mod predict;
 mod refine;
 mod report;
+mod study;
 mod value;
 
 pub use bench::{BenchArgs, Work};
@@ -17,6 +18,7 @@ pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use report::ReportArgs;
+pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs};
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -99,6 +101,9 @@ pub enum Command {
     /// Draw a figure of the paper's supplement as SVG and PNG: the loss, or masks at PAMR's iterations.
     #[command(long_about = figure::FIGURE)]
     Figure(FigureArgs),
+    /// Measure a table of the paper's supplement: PAMR's iterations, or backbones, with and without CRF.
+    #[command(long_about = study::STUDY)]
+    Study(StudyArgs),
     /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
     #[command(long_about = report::REPORT)]
     Report(Box<ReportArgs>),

@@ -13,6 +13,7 @@ pub mod predict;
 pub mod presets;
 pub mod refine;
 pub mod report;
+pub mod study;
 pub mod synth;
 pub mod train;
 pub mod verify;
@@ -65,6 +66,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),
         Command::Figure(args) => figure::run(args, console),
+        Command::Study(args) => study::run(args, console),
         Command::Report(args) => report::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),
