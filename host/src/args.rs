@@ -3,20 +3,24 @@
 mod bench;
 mod data;
 mod eval;
+mod figure;
 mod help;
 mod plot;
 mod predict;
 mod refine;
 mod report;
+mod study;
 mod value;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use eval::{EvalArgs, Format, Published};
+pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs, Shard};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use report::ReportArgs;
+pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs};
 pub use value::KeyValue;
 
 use std::path::PathBuf;
@@ -96,6 +100,12 @@ pub enum Command {
     /// Draw the curves of training runs as SVG and PNG.
     #[command(long_about = help::PLOT)]
     Plot(PlotArgs),
+    /// Draw a figure of the paper's supplement as SVG and PNG: the loss, or masks at PAMR's iterations.
+    #[command(long_about = figure::FIGURE)]
+    Figure(FigureArgs),
+    /// Measure a table of the paper's supplement: PAMR's iterations, or backbones, with and without CRF.
+    #[command(long_about = study::STUDY)]
+    Study(StudyArgs),
     /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
     #[command(long_about = report::REPORT)]
     Report(Box<ReportArgs>),

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod eval;
+pub mod figure;
 pub mod import;
 pub mod inspect;
 pub mod plot;
@@ -12,6 +13,7 @@ pub mod predict;
 pub mod presets;
 pub mod refine;
 pub mod report;
+pub mod study;
 pub mod synth;
 pub mod train;
 pub mod verify;
@@ -63,6 +65,8 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Refine(args) => refine::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),
+        Command::Figure(args) => figure::run(args, console),
+        Command::Study(args) => study::run(args, console),
         Command::Report(args) => report::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Presets(args) => presets::run(args, console),

@@ -7,7 +7,7 @@ use image::{ImageFormat, RgbImage};
 
 use super::{
     drawing::{Anchor, Colour, Drawing, Mark, Weight},
-    theme,
+    font, theme,
 };
 use crate::{Error, Result, picture};
 
@@ -71,8 +71,8 @@ fn draw(svg: &mut String, drawing: &Drawing, colours: Colours) -> Result<()> {
                     }
                 }
             }
-            Mark::Text { at: (x, y), text, size, weight, anchor, colour } => {
-                let weight = match weight {
+            Mark::Text { at: (x, y), text, size, weight: heavy, anchor, colour } => {
+                let weight = match heavy {
                     Weight::Regular => "",
                     Weight::Medium => " font-weight=\"500\"",
                 };
@@ -81,10 +81,15 @@ fn draw(svg: &mut String, drawing: &Drawing, colours: Colours) -> Result<()> {
                     Anchor::Middle => " text-anchor=\"middle\"",
                     Anchor::End => " text-anchor=\"end\"",
                 };
+                // As wide as it was measured, whatever font the viewer has.
+                let length = match font::width(text, *heavy, *size) {
+                    width if width > 0.0 => format!(" textLength=\"{width:.2}\" lengthAdjust=\"spacingAndGlyphs\""),
+                    _ => String::new(),
+                };
                 let (fill, text) = (colours.attribute("fill", *colour), escaped(text));
                 writeln!(
                     svg,
-                    "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size}\"{weight}{anchor} {fill}>{text}</text>"
+                    "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size}\"{weight}{anchor}{length} {fill}>{text}</text>"
                 )
             }
             Mark::Picture { at: (x, y), size: (width, height), picture } => {
