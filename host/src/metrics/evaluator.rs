@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((narrow.width, narrow.pixels, narrow.pixel_accuracy), (1, 8, Some(50.0)));
         assert_eq!(narrow.classes, [Some(0.0), Some(50.0)]);
         assert_eq!((wide.width, wide.pixels), (3, 24));
-        assert_eq!(wide.classes, [Some(100.0 * 2.0 / 3.0), Some(75.0)]);
+        assert_eq!(wide.classes, [Some(100.0 * (2.0 / 3.0)), Some(75.0)]);
     }
 
     #[test]

@@ -134,7 +134,16 @@ fn unknown(table: &Value, key: &str) -> String {
     });
     match near {
         Some(near) => format!("there is no such key; did you mean `{near}`?"),
-        None => format!("there is no such key; known: {}", known.join(", ")),
+        None => {
+            // Those of its section, if it has one: all keys of all sections are no sentence.
+            let section = key.split('.').next().unwrap_or_default();
+            let inside = |path: &&String| path.split('.').next() == Some(section) && path.len() > section.len();
+            let keys: Vec<&str> = known.iter().filter(inside).map(String::as_str).collect();
+            match keys.is_empty() {
+                true => "there is no such key; `wseg presets small` prints all there are".to_owned(),
+                false => format!("there is no such key; known: {}", keys.join(", ")),
+            }
+        }
     }
 }
 
