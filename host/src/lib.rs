@@ -20,7 +20,8 @@
 //! | [`predictor`] | a trained network applied to photos |
 //! | [`metrics`] | masks and image scores compared with the truth |
 //! | [`refine`] | masks from anywhere, drawn to the edges of their photos |
-//! | [`report`] | tables, overlays, picture sheets |
+//! | [`report`] | tables, overlays, picture sheets, pages |
+//! | `markup`, `npy` | what HTML and SVG, and NumPy's files, have in common wherever they are written |
 //! | [`workload`] | what is measured when speed is |
 //! | [`error`] | what a person is told when something goes wrong |
 //!
@@ -36,7 +37,9 @@ pub mod data;
 pub mod error;
 pub mod files;
 pub mod log;
+mod markup;
 pub mod metrics;
+mod npy;
 pub mod palette;
 pub mod picture;
 pub mod plot;

@@ -15,7 +15,7 @@ pub use observe::{Observer, Source, StepReport};
 pub use optimiser::{Group, Sgd};
 pub use recipe::{Recipe, Schedule, SegmentationLoss};
 pub use saved::{Position, Saved};
-pub use step::{Batch, Losses, classification_loss, losses};
+pub use step::{Batch, Losses, losses};
 
 use crate::{
     Error, Result,

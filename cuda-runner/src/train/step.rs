@@ -8,7 +8,6 @@ use crate::{
     Result,
     dense::Dense,
     model::{Classified, Model, supervise},
-    nn::Pass,
 };
 
 /// A batch of photos with their image labels.
@@ -59,15 +58,6 @@ pub(super) fn pseudo_labels(classified: &Classified, batch: &Batch, recipe: &Rec
     let labels = Dense::new(batch.labels.clone())?;
     let own = supervise(&classified.masks, &batch.images, &labels, &recipe.pamr()?, &recipe.cutoff())?;
     Ok(Some(own.pseudo))
-}
-
-/// `L_cls` in evaluation mode, for validation.
-///
-/// # Errors
-/// If memory runs out.
-pub fn classification_loss(model: &Model, batch: &Batch) -> Result<f64> {
-    let classified = model.forward(&batch.images, &Pass::evaluation())?;
-    scalar(classified.scores.soft_margin(&Dense::new(batch.labels.clone())?)?.tensor())
 }
 
 impl Losses {

@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use image::{ImageFormat, RgbImage};
+use image::ImageFormat;
 
 use super::{
     drawing::{Anchor, Colour, Drawing, Mark, Weight},
     font, theme,
 };
-use crate::{Error, Result, picture};
+use crate::{
+    Result,
+    markup::{data_uri, escaped},
+};
 
 /// The fonts that a viewer may choose from; the first one is what the drawing was measured with.
 const FONTS: &str = "Roboto, 'Helvetica Neue', Helvetica, Arial, sans-serif";
@@ -93,7 +95,7 @@ fn draw(svg: &mut String, drawing: &Drawing, colours: Colours) -> Result<()> {
                 )
             }
             Mark::Picture { at: (x, y), size: (width, height), picture } => {
-                let data = data_uri(picture)?;
+                let data = data_uri(picture, ImageFormat::Png)?;
                 writeln!(
                     svg,
                     "<image x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" \
@@ -116,43 +118,10 @@ impl Colours {
     }
 }
 
-/// A photo within a file: PNG, so that masks keep their edges.
-fn data_uri(photo: &RgbImage) -> Result<String> {
-    let bytes = picture::encode_photo(photo, ImageFormat::Png)
-        .map_err(|error| Error::Failed(format!("a picture cannot be encoded ({error})")))?;
-    Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
-}
-
 fn listed(points: &[(f32, f32)]) -> String {
     points.iter().map(|(x, y)| format!("{x:.2},{y:.2}")).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn hex(Colour([red, green, blue]): Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
-}
-
-/// Text as XML holds it; what XML cannot hold at all is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\u{fffe}' | '\u{ffff}' => {}
-            letter if letter.is_control() => {}
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_break_the_file() {
-        assert_eq!(escaped("a<b> & \"c\"\u{1b}\u{ffff}"), "a&lt;b&gt; &amp; \"c\"");
-    }
 }

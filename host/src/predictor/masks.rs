@@ -41,6 +41,10 @@ impl Finish {
     }
 }
 
+fn unreadable(error: io::Error) -> Error {
+    Error::Failed(format!("the working file cannot be read ({error})"))
+}
+
 impl Masks {
     /// Of a prediction that is in memory.
     ///
@@ -67,31 +71,31 @@ impl Masks {
     /// As [`Refinement::apply`], or the working file cannot be read.
     pub fn refined(mut self, photo: &RgbImage, refinement: &Refinement) -> Result<Self> {
         let [channels, height, width] = self.shape();
-        let pixels = height * width;
-        let failed = |error: io::Error| Error::Failed(format!("the working file cannot be read ({error})"));
-        let total = self.total().map_err(failed)?;
-        let (mut there, mut values) = (Vec::new(), Vec::new());
-        for channel in 0..channels {
-            let plane = self.plane(channel).map_err(failed)?;
-            // Classes judged absent take no part.
-            if channel == 0 || plane.iter().any(|&value| value > 0.0) {
-                there.push(channel);
-                let background = if channel == 0 { 1.0 } else { 0.0 };
-                values.extend(plane.iter().zip(&total).map(|(&value, &total)| match total > 0.0 {
-                    true => value / total,
-                    false => background,
-                }));
-            }
-        }
-        let labels = there.iter().map(|&channel| channel as u8).collect();
-        let masks = refine::Masks { labels, width, height, values, from_labels: false };
-        let refined = refinement.apply(masks, photo)?;
-        let (mut finish, mut all) = (vec![Finish::Absent; channels], vec![0.0; channels * pixels]);
-        for (&channel, plane) in there.iter().zip(refined.values.chunks_exact(pixels)) {
-            finish[channel] = Finish::Done;
-            all[channel * pixels..][..pixels].copy_from_slice(plane);
+        let refined = refinement.apply(self.probabilities()?, photo)?;
+        let (mut finish, mut all) = (vec![Finish::Absent; channels], vec![0.0; channels * height * width]);
+        for (&label, plane) in refined.labels.iter().zip(refined.values.chunks_exact(height * width)) {
+            finish[usize::from(label)] = Finish::Done;
+            all[usize::from(label) * height * width..][..height * width].copy_from_slice(plane);
         }
         Ok(Self { canvas: Canvas::of((height, width), all), finish, confidence: self.confidence })
+    }
+
+    /// The probabilities of the background and of the classes that are somewhere.
+    ///
+    /// # Errors
+    /// The working file cannot be read.
+    pub fn probabilities(&mut self) -> Result<refine::Masks> {
+        let [channels, height, width] = self.shape();
+        let total = self.total().map_err(unreadable)?;
+        let (mut labels, mut values) = (Vec::new(), Vec::new());
+        for channel in 0..channels {
+            let share = self.share(channel, &total).map_err(unreadable)?;
+            if channel == 0 || share.iter().any(|&value| value > 0.0) {
+                labels.push(channel as u8);
+                values.extend(share);
+            }
+        }
+        Ok(refine::Masks { labels, width, height, values, from_labels: false })
     }
 
     /// Classes and background, height, width.
@@ -135,17 +139,30 @@ impl Masks {
         Ok(total)
     }
 
+    /// The probability of one channel at every pixel, from its mask and [`Self::total`]. Where nothing is left of any class,
+    /// it is background.
+    ///
+    /// # Errors
+    /// As [`Self::plane`].
+    pub fn share(&mut self, channel: usize, total: &[f32]) -> io::Result<Vec<f32>> {
+        let nothing = if channel == 0 { 1.0 } else { 0.0 };
+        let mut plane = self.plane(channel)?;
+        for (value, &total) in plane.iter_mut().zip(total) {
+            *value = if total > 0.0 { *value / total } else { nothing };
+        }
+        Ok(plane)
+    }
+
     /// The most likely channel of each pixel.
     ///
     /// # Errors
     /// As [`Self::plane`].
     pub fn labels(&mut self) -> Result<LabelMap> {
-        let failed = |error: io::Error| Error::Failed(format!("the working file cannot be read ({error})"));
         let [channels, height, width] = self.shape();
         let mut labels = vec![0; height * width];
-        let mut best = self.plane(0).map_err(failed)?;
+        let mut best = self.plane(0).map_err(unreadable)?;
         for channel in 1..channels {
-            let plane = self.plane(channel).map_err(failed)?;
+            let plane = self.plane(channel).map_err(unreadable)?;
             for ((label, best), value) in labels.iter_mut().zip(&mut best).zip(plane) {
                 if value > *best {
                     (*label, *best) = (channel as u8, value);

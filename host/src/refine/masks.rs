@@ -2,12 +2,10 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::{
-    npy::{self, Array, Elements},
-    npz,
-};
+use super::npz;
 use crate::{
     Error, Result,
+    npy::{self, Array, Elements},
     palette::VOID,
     picture::{LabelMap, PngMask, read_png_mask},
 };

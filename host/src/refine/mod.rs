@@ -1,7 +1,6 @@
 //! Masks from anywhere, drawn to the edges of their photos: PAMR, the dense CRF, or one after the other.
 
 mod masks;
-mod npy;
 mod npz;
 
 pub use masks::{ENDINGS, Masks, Reading};

@@ -36,7 +36,7 @@ use wseg_cuda_runner::{
 pub use fingerprint::fingerprint;
 pub use folder::{BEST, LAST, RECORD, STATE};
 pub use interrupt::Interrupt;
-pub use ranking::{Look, Place, Ranking};
+pub use ranking::{BestEpochs, Place, Seen};
 
 use crate::{
     Error, Result,

@@ -8,7 +8,7 @@ use crate::settings::Best;
 /// One look at the validation split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Look {
+pub struct Seen {
     /// Epoch, from 1.
     pub epoch: usize,
     /// The larger, the better.
@@ -19,8 +19,8 @@ pub struct Look {
 /// The best looks, the best one first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ranking {
-    looks: Vec<Look>,
+pub struct BestEpochs {
+    looks: Vec<Seen>,
     /// Looks since the best one.
     stale: usize,
 }
@@ -36,14 +36,14 @@ pub enum Place {
     Out,
 }
 
-impl Ranking {
+impl BestEpochs {
     /// Takes the look of an epoch in, and forgets all but the `keep` best. Of equal looks the earlier one is better; a
     /// score that is missing or not a number is the worst.
     pub fn see(&mut self, epoch: usize, score: Option<f64>, keep: usize) -> Place {
         self.stale += 1;
         let Some(score) = score.filter(|score| !score.is_nan()) else { return Place::Out };
         let rank = self.looks.iter().take_while(|look| look.score >= score).count();
-        self.looks.insert(rank, Look { epoch, score });
+        self.looks.insert(rank, Seen { epoch, score });
         self.looks.truncate(keep.max(1));
         match rank {
             0 => {
@@ -57,7 +57,7 @@ impl Ranking {
 
     /// The looks that are kept, the best one first.
     #[must_use]
-    pub fn kept(&self) -> &[Look] {
+    pub fn kept(&self) -> &[Seen] {
         &self.looks
     }
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_best_are_kept_and_the_earlier_of_equals_is_better() {
-        let mut ranking = Ranking::default();
+        let mut ranking = BestEpochs::default();
         let places: Vec<Place> = [1.0, 3.0, 3.0, 2.0, f64::NAN, 0.0, 4.0]
             .into_iter()
             .enumerate()
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn patience_counts_looks_since_the_best() {
-        let mut ranking = Ranking::default();
+        let mut ranking = BestEpochs::default();
         for (index, (score, over)) in [(1.0, false), (1.0, false), (0.5, true), (2.0, false)].into_iter().enumerate() {
             ranking.see(index + 1, Some(score), 1);
             assert_eq!(ranking.is_over(2), over, "look {index}");
@@ -118,11 +118,11 @@ mod tests {
 
     #[test]
     fn a_ranking_comes_back_from_json_bit_for_bit() {
-        let mut ranking = Ranking::default();
+        let mut ranking = BestEpochs::default();
         for (epoch, score) in [(1, 0.1 + 0.2), (2, -1.0 / 3.0), (3, f64::INFINITY), (4, 5e-324)] {
             ranking.see(epoch, Some(score), 9);
         }
         let text = serde_json::to_string(&ranking).unwrap();
-        assert_eq!(serde_json::from_str::<Ranking>(&text).unwrap(), ranking);
+        assert_eq!(serde_json::from_str::<BestEpochs>(&text).unwrap(), ranking);
     }
 }

@@ -14,7 +14,7 @@ use wseg_cuda_runner::{
 use super::{
     Interrupt, Run, exact,
     folder::{BEST, Folder, LAST, STATE},
-    ranking::{Place, Ranking},
+    ranking::{BestEpochs, Place},
 };
 use crate::{
     Error, Result,
@@ -44,7 +44,7 @@ pub(super) struct Memory {
     pub(super) lines: usize,
     /// Whether training has ended before its last epoch.
     pub(super) ended: bool,
-    ranking: Ranking,
+    ranking: BestEpochs,
     sums: Sums,
 }
 

@@ -1,7 +1,6 @@
 //! `wseg predict`.
 
 mod inputs;
-mod npy;
 mod outcome;
 mod save;
 

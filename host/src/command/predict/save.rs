@@ -7,12 +7,11 @@ use std::{
 
 use image::{ImageFormat, Rgb, RgbImage};
 
-use super::npy;
 use crate::{
     Error, Result,
     args::Artifact,
     data::Photo,
-    files, palette,
+    files, npy, palette,
     picture::{self, LabelMap},
     predictor::Masks,
     report::overlay,
@@ -69,8 +68,8 @@ pub(super) fn write(
         Artifact::Color => write_picture(path, &coloured(mask), ImageFormat::Png),
         Artifact::Probs => write_probabilities(path, masks),
         Artifact::Scores => files::write_atomic_with(path, |writer| {
-            npy::write_header(writer, &[masks.confidence().len()])?;
-            npy::write_values(writer, masks.confidence().iter().copied())
+            npy::write_header(writer, "<f2", &[masks.confidence().len()])?;
+            npy::write_halves(writer, masks.confidence().iter().copied())
         }),
     }
 }
@@ -94,12 +93,10 @@ fn coloured(mask: &LabelMap) -> RgbImage {
 fn write_probabilities(path: &Path, masks: &mut Masks) -> Result<()> {
     files::write_atomic_with(path, |writer| {
         let shape = masks.shape();
-        npy::write_header(writer, &shape)?;
+        npy::write_header(writer, "<f2", &shape)?;
         let total = masks.total()?;
         for channel in 0..shape[0] {
-            let nothing = if channel == 0 { 1.0 } else { 0.0 };
-            let share = |(value, total): (f32, &f32)| if *total > 0.0 { value / total } else { nothing };
-            npy::write_values(writer, masks.plane(channel)?.into_iter().zip(&total).map(share))?;
+            npy::write_halves(writer, masks.share(channel, &total)?.into_iter())?;
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! Masks that were predicted before, in a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::judge::{Judge, Outcome};
 use crate::{
@@ -8,13 +8,10 @@ use crate::{
     args::ReportArgs,
     command::eval::{classes_file, masks_in},
     console::Console,
-    data::{Classes, Problems, mask, read_list, require_folder},
+    data::{Classes, Problems, mask, photos, read_list, require_folder},
     metrics::Mistake,
     picture::{self, LabelMap},
 };
-
-/// Endings of photos.
-const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "JPG", "JPEG", "PNG"];
 
 /// Compares the masks of two folders.
 pub(super) fn judge(args: &ReportArgs, pred: &Path, gt: &Path, console: &Console) -> Result<Outcome> {
@@ -43,7 +40,7 @@ pub(super) fn judge(args: &ReportArgs, pred: &Path, gt: &Path, console: &Console
     Ok(judge.finish(format!("Masks of {} against those of {}.", pred.display(), gt.display())))
 }
 
-fn add(judge: &mut Judge, name: &str, pred: &Path, gt: &Path, photos: &Path) -> Result<()> {
+fn add(judge: &mut Judge, name: &str, pred: &Path, gt: &Path, folder: &Path) -> Result<()> {
     let prediction = pred.join(format!("{name}.png"));
     let truth = mask::find(gt, name).unwrap_or_else(|| gt.join(format!("{name}.png")));
     let (predicted, true_mask) = (picture::read_mask(&prediction)?, picture::read_mask(&truth)?);
@@ -55,16 +52,11 @@ fn add(judge: &mut Judge, name: &str, pred: &Path, gt: &Path, photos: &Path) -> 
         return Err(Error::input(&prediction, format!("{width} x {height} pixels, but its true mask {its}")));
     }
     let photo = match judge.shows_next() {
-        true => photo(photos, name).map(|path| picture::read_photo(&path)).transpose()?,
+        true => photos::find(folder, name).map(|path| picture::read_photo(&path)).transpose()?,
         false => None,
     };
     judge.add(name, photo.as_ref(), predicted, Some(true_mask)).map_err(|mistake| match mistake {
         Mistake::Prediction(problem) => Error::input(&prediction, problem),
         Mistake::Truth(problem) => Error::input(&truth, problem),
     })
-}
-
-/// The photo called `name`.
-fn photo(folder: &Path, name: &str) -> Option<PathBuf> {
-    ENDINGS.iter().map(|ending| folder.join(format!("{name}.{ending}"))).find(|path| path.is_file())
 }

@@ -1,13 +1,11 @@
 //! Masks compared with true ones, and what of them is shown.
 
 use image::{RgbImage, imageops};
-use wseg_core::metric::Confusion;
 
 use crate::{
     Result,
     data::Classes,
     metrics::{Mistake, Tally},
-    palette::VOID,
     picture::LabelMap,
     report::html::{Judged, Shown},
 };
@@ -32,7 +30,6 @@ pub(super) struct Outcome {
 pub(super) struct Judge {
     classes: Classes,
     tally: Tally,
-    counts: Vec<u64>,
     photos: Vec<Shown>,
     /// Photos there are, and how many of them are shown.
     all: usize,
@@ -43,8 +40,7 @@ pub(super) struct Judge {
 impl Judge {
     /// A judge of `all` masks, of which `shown` are shown, spread over all of them.
     pub(super) fn new(classes: Classes, all: usize, shown: usize) -> Self {
-        let counts = vec![0; classes.len() * classes.len()];
-        Self { tally: Tally::new(classes.clone()), classes, counts, photos: Vec::new(), all, shown, seen: 0 }
+        Self { tally: Tally::new(classes.clone()), classes, photos: Vec::new(), all, shown, seen: 0 }
     }
 
     /// Whether the next mask is shown.
@@ -68,9 +64,6 @@ impl Judge {
             alone.add(&prediction.labels, &truth.labels)?;
             self.tally.merge(&alone);
             mean_iou = alone.report().mean_iou;
-            Confusion::new(&mut self.counts, self.classes.len(), Some(usize::from(VOID)))
-                .and_then(|mut confusion| confusion.add(&truth.labels, &prediction.labels))
-                .map_err(|error| Mistake::Prediction(error.to_string()))?;
         }
         if self.shows_next() {
             let (prediction, truth) = (shrunk_mask(&prediction), truth.as_ref().map(shrunk_mask));
@@ -91,7 +84,7 @@ impl Judge {
     /// The outcome; `origin` says whose masks they are.
     pub(super) fn finish(self, origin: String) -> Outcome {
         let report = self.tally.report();
-        let judged = (report.images > 0).then_some(Judged { report, counts: self.counts, origin });
+        let judged = (report.images > 0).then_some(Judged { report, origin });
         Outcome { judged, photos: self.photos, classes: self.classes.names().to_vec(), remark: None }
     }
 }
@@ -123,6 +116,7 @@ fn shrunk_mask(mask: &LabelMap) -> LabelMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::palette::VOID;
 
     fn classes() -> Classes {
         Classes::new(["background", "cat"].map(str::to_owned).to_vec()).unwrap()
@@ -143,7 +137,7 @@ mod tests {
         let names: Vec<&str> = outcome.photos.iter().map(|shown| shown.name.as_str()).collect();
         assert_eq!(names, ["0", "3", "6"]);
         let judged = outcome.judged.unwrap();
-        assert_eq!((judged.report.images, judged.counts), (9, vec![9, 0, 9, 9]));
+        assert_eq!((judged.report.images, judged.report.confusion), (9, vec![vec![9, 0], vec![9, 9]]));
         assert_eq!(outcome.photos[0].mean_iou, Some(50.0));
     }
 

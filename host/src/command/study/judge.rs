@@ -5,7 +5,7 @@ use std::path::Path;
 use image::RgbImage;
 use serde::Serialize;
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::{crf::DenseCrf, infer::Prediction, model::Model};
+use wseg_cuda_runner::{crf::DenseCrf, model::Model};
 
 use crate::{
     Error, Result,
@@ -63,7 +63,7 @@ impl Question<'_> {
             let photo = picture::read_photo(path)?;
             let truth = picture::read_mask(mask)?;
             let prediction = predictor.look(&photo)?.finish(present.as_deref(), threshold, power)?;
-            let mut masks = probabilities(&prediction, &photo)?;
+            let mut masks = predictor::Masks::whole(&prediction)?.probabilities()?;
             let mut done = 0;
             for (&count, [plain, drawn]) in self.iterations.iter().zip(&mut tallies) {
                 masks = refined(masks, count - done, &photo, path)?;
@@ -98,26 +98,4 @@ fn named(path: &Path, error: Error) -> Error {
         Error::Input(problem) => Error::input(path, problem),
         other => other,
     }
-}
-
-/// The merged masks as probabilities: they sum up to 1 at every pixel. Classes that are nowhere are left out.
-fn probabilities(prediction: &Prediction, photo: &RgbImage) -> Result<Masks> {
-    let (width, height) = (photo.width() as usize, photo.height() as usize);
-    let pixels = width * height;
-    let all: Vec<f32> = prediction.masks.tensor().flatten_all()?.to_vec1()?;
-    let (mut labels, mut values) = (Vec::new(), Vec::new());
-    for (label, map) in all.chunks_exact(pixels).enumerate() {
-        if label == 0 || map.iter().any(|&value| value > 0.0) {
-            labels.push(label as u8);
-            values.extend_from_slice(map);
-        }
-    }
-    let mut sums = vec![0.0_f32; pixels];
-    for map in values.chunks_exact(pixels) {
-        sums.iter_mut().zip(map).for_each(|(sum, value)| *sum += value);
-    }
-    for map in values.chunks_exact_mut(pixels) {
-        map.iter_mut().zip(&sums).for_each(|(value, sum)| *value /= sum.max(f32::MIN_POSITIVE));
-    }
-    Ok(Masks { labels, width, height, values, from_labels: false })
 }

@@ -13,8 +13,9 @@ pub(super) fn matrix(judged: &Judged) -> String {
     let all = &judged.report.classes;
     let occurs = |index: &usize| all[*index].true_pixels + all[*index].predicted_pixels > 0;
     let drawn: Vec<usize> = (0..all.len()).filter(occurs).collect();
-    let count =
-        |truth: usize, prediction: usize| judged.counts.get(truth * all.len() + prediction).copied().unwrap_or(0);
+    let count = |truth: usize, prediction: usize| {
+        judged.report.confusion.get(truth).and_then(|row| row.get(prediction)).copied().unwrap_or(0)
+    };
     let mut rows = String::new();
     for &truth in &drawn {
         let total = all[truth].true_pixels;

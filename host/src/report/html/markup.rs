@@ -1,39 +1,19 @@
 //! Text and pictures, fit for markup.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::{ImageFormat, RgbImage};
 
-use crate::{Error, Result, palette, picture};
-
-/// Text as HTML and XML hold it, within elements and attributes; what they cannot hold at all is left out.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(letter),
-            '\u{fffe}' | '\u{ffff}' => {}
-            letter if letter.is_control() => {}
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
+pub(super) use crate::markup::escaped;
+use crate::{Result, markup::data_uri, palette};
 
 /// A picture as an `img` element.
 ///
 /// # Errors
 /// If it cannot be encoded.
 pub(super) fn img(picture: &RgbImage, alt: &str) -> Result<String> {
-    let bytes = picture::encode_photo(picture, ImageFormat::Jpeg)
-        .map_err(|error| Error::Failed(format!("a picture cannot be encoded ({error})")))?;
     let (width, height) = picture.dimensions();
     Ok(format!(
-        "<img src=\"data:image/jpeg;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\"/>",
-        STANDARD.encode(bytes),
+        "<img src=\"{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\"/>",
+        data_uri(picture, ImageFormat::Jpeg)?,
         escaped(alt)
     ))
 }

@@ -50,8 +50,6 @@ pub struct Content<'a> {
 pub struct Judged {
     /// The measures.
     pub report: Report,
-    /// Pixels by true class and, within it, predicted class.
-    pub counts: Vec<u64>,
     /// Whose masks they are, as a sentence.
     pub origin: String,
 }

@@ -1,10 +1,12 @@
 //! Arrays as NumPy keeps them in `.npy` files: read within bounds, and written.
 
+use std::io::{self, Write};
+
 use half::f16;
 
 /// An array's elements, by what they can be.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Elements {
+pub(crate) enum Elements {
     /// Floating-point numbers: probabilities.
     Real(Vec<f32>),
     /// Whole numbers: labels.
@@ -13,9 +15,9 @@ pub(super) enum Elements {
 
 /// An array in row-major order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Array {
-    pub(super) shape: Vec<usize>,
-    pub(super) elements: Elements,
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) elements: Elements,
 }
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -28,7 +30,7 @@ const MAX_HEADER: usize = 1 << 16;
 ///
 /// # Errors
 /// What is wrong with the bytes, as the end of a sentence.
-pub(super) fn parse(bytes: &[u8]) -> Result<Array, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Array, String> {
     let (header, data) = split(bytes)?;
     let descr = value_of(header, "descr").ok_or("its header does not say what its elements are")?;
     let order = value_of(header, "fortran_order").ok_or("its header does not say in which order its elements are")?;
@@ -108,21 +110,34 @@ fn shape(text: &str) -> Option<Vec<usize>> {
     (extents.len() <= MAX_AXES).then_some(extents)
 }
 
+/// Writes the header of an array of `kind` (`<f2`, `<f4`), last index fastest: format version 1.0.
+///
+/// # Reference
+/// NumPy Enhancement Proposal 1.
+pub(crate) fn write_header(writer: &mut dyn Write, kind: &str, shape: &[usize]) -> io::Result<()> {
+    let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
+    // A tuple of one has a comma.
+    let sides = if sides.len() == 1 { sides.concat() + "," } else { sides.join(", ") };
+    let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sides}), }}");
+    // Magic, version and length take ten bytes; the whole, with a line feed at its end, is a multiple of 64.
+    let length = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    let stated = u16::try_from(length).map_err(|_| io::Error::other("an array of too many sides"))?;
+    writer.write_all(MAGIC)?;
+    writer.write_all(&[1, 0])?;
+    writer.write_all(&stated.to_le_bytes())?;
+    writeln!(writer, "{text:<width$}", width = length - 1)
+}
+
+/// Writes values in half precision: an array of `<f2`.
+pub(crate) fn write_halves(writer: &mut dyn Write, values: impl Iterator<Item = f32>) -> io::Result<()> {
+    values.map(|value| f16::from_f32(value).to_le_bytes()).try_for_each(|bytes| writer.write_all(&bytes))
+}
+
 /// Bytes of an array of float32.
-pub(super) fn encode(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let extents: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let comma = if shape.len() == 1 { "," } else { "" };
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}", extents.join(", "));
-    // Magic, version and length take ten bytes; elements begin at a multiple of 64, after a line break.
-    let end = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64);
-    header.extend(std::iter::repeat_n(' ', end - MAGIC.len() - 5 - header.len()));
-    header.push('\n');
-    let mut bytes = Vec::with_capacity(end + 4 * values.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[1, 0]);
-    // A few extents of 20 digits at most: far below 65536.
-    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
+pub(crate) fn encode(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128 + 4 * values.len());
+    // Memory takes whatever is written, and a few sides of 20 digits are a short header.
+    let _ = write_header(&mut bytes, "<f4", shape);
     values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
     bytes
 }
@@ -133,6 +148,21 @@ mod tests {
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_numpy_writes() {
+        let mut bytes = Vec::new();
+        write_header(&mut bytes, "<f2", &[2, 3]).unwrap();
+        write_halves(&mut bytes, [0.0, 1.0, -2.0, 0.5, 65504.0, 1e-9].into_iter()).unwrap();
+        // np.save(file, np.array([[0, 1, -2], [0.5, 65504, 1e-9]], dtype=np.float16))
+        let text = "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3), }";
+        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        assert_eq!(bytes[10..128], *format!("{text:<117}\n").as_bytes());
+        assert_eq!(bytes[128..], [0, 0, 0, 0x3c, 0, 0xc0, 0, 0x38, 0xff, 0x7b, 0, 0]);
+        let mut one = Vec::new();
+        write_header(&mut one, "<f2", &[20]).unwrap();
+        assert!(one.len() == 128 && String::from_utf8_lossy(&one).contains("'shape': (20,), }"));
     }
 
     #[test]
