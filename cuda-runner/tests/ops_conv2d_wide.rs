@@ -1,11 +1,10 @@
-//! Convolutions of 3x3 with many channels, which are computed by minimal filtering: against the naive loop, and how
-//! exact they are.
+//! Convolutions of 3x3 with many channels, which are computed by minimal filtering (a unit test of the runner says that
+//! these are): against the naive loop, and how exact they are.
 
 mod ops_support;
 
 use candle_core::{DType, Result, Tensor, Var};
 use ops_support::{Numbers, convolution::naive, distance, values};
-use proptest::prelude::*;
 use wseg_cuda_runner::ops::{Conv2d, conv2d, conv2d_affine_onto};
 
 /// Images, channels, rows, columns and outputs, and a convolution of 3x3.
@@ -14,15 +13,6 @@ type Case = ([usize; 5], Conv2d);
 fn draw(([images, channels, h, w, outputs], _): Case, seed: u64) -> (Tensor, Tensor) {
     let mut numbers = Numbers(seed);
     (numbers.tensor((images, channels, h, w)), numbers.tensor((outputs, channels, 3, 3)))
-}
-
-fn cases() -> impl Strategy<Value = Case> {
-    let shape = (1..3usize, 150..200usize, 5..30usize, 5..30usize, 150..200usize);
-    (shape, 0..4usize, 1..5usize)
-        .prop_map(|((n, c, h, w, o), padding, dilation)| ([n, c, h, w, o], Conv2d { stride: 1, padding, dilation }))
-        .prop_filter("the kernel must fit", |([_, _, h, w, _], p)| {
-            p.output(*h, 3).is_some() && p.output(*w, 3).is_some()
-        })
 }
 
 fn product(a: &Tensor, b: &Tensor) -> f64 {
@@ -43,17 +33,18 @@ fn check_transposes(x: &Tensor, weight: &Tensor, p: Conv2d) -> Result<()> {
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
-
-    #[test]
-    fn wide_convolutions_are_the_naive_loop(case in cases(), seed: u64) {
-        let (x, weight) = draw(case, seed);
+#[test]
+fn wide_convolutions_are_the_naive_loop() -> Result<()> {
+    for case in [
+        ([2, 170, 41, 41, 180], Conv2d { stride: 1, padding: 1, dilation: 1 }),
+        ([2, 180, 41, 41, 180], Conv2d { stride: 1, padding: 4, dilation: 4 }),
+    ] {
+        let (x, weight) = draw(case, 31);
         let expected = naive(&x, &weight, None, case.1);
-        let got = conv2d(&x, &weight, None, case.1).expect("a convolution that fits");
-        prop_assert!(distance(&expected, &got) < 1e-11);
-        check_transposes(&x, &weight, case.1).expect("gradients");
+        assert!(distance(&expected, &conv2d(&x, &weight, None, case.1)?) < 1e-11, "{case:?}");
+        check_transposes(&x, &weight, case.1)?;
     }
+    Ok(())
 }
 
 /// Kernels with inputs for outputs, each turned around.
@@ -67,9 +58,8 @@ fn turned(weight: &Tensor) -> Result<Tensor> {
 #[test]
 fn gradients_of_wide_convolutions_are_those_of_the_naive_loop() -> Result<()> {
     for (shape, p) in [
-        ([2, 160, 13, 18, 170], Conv2d { stride: 1, padding: 1, dilation: 1 }),
-        ([1, 190, 21, 17, 161], Conv2d { stride: 1, padding: 2, dilation: 2 }),
-        ([1, 176, 24, 24, 176], Conv2d { stride: 1, padding: 3, dilation: 4 }),
+        ([2, 170, 41, 41, 180], Conv2d { stride: 1, padding: 1, dilation: 1 }),
+        ([2, 180, 41, 41, 180], Conv2d { stride: 1, padding: 4, dilation: 4 }),
     ] {
         let (x, weight) = draw((shape, p), 11);
         let (xs, weights) = (Var::from_tensor(&x)?, Var::from_tensor(&weight)?);
@@ -95,7 +85,7 @@ fn gradients_of_wide_convolutions_are_those_of_the_naive_loop() -> Result<()> {
 #[test]
 fn wide_convolutions_are_as_exact_as_plain_sums() -> Result<()> {
     let p = Conv2d { stride: 1, padding: 1, dilation: 1 };
-    let (x, weight) = draw(([1, 512, 20, 20, 160], p), 3);
+    let (x, weight) = draw(([2, 512, 24, 24, 160], p), 3);
     // As after a ReLU: nothing cancels on average.
     let x = x.relu()?;
     let expected = naive(&x, &weight, None, p);
@@ -109,10 +99,10 @@ fn wide_convolutions_are_as_exact_as_plain_sums() -> Result<()> {
 #[test]
 fn a_wide_convolution_is_finished_like_any_other() -> Result<()> {
     let p = Conv2d { stride: 1, padding: 2, dilation: 2 };
-    let (x, weight) = draw(([2, 160, 19, 22, 160], p), 21);
+    let (x, weight) = draw(([2, 160, 41, 41, 160], p), 21);
     let mut numbers = Numbers(22);
     let (scale, shift) = (numbers.tensor(160), numbers.tensor(160));
-    let residual = numbers.tensor((2, 160, 19, 22));
+    let residual = numbers.tensor((2, 160, 41, 41));
     let got = conv2d_affine_onto(&x, &weight, &scale, &shift, &residual, true, p)?;
     let column = |t: &Tensor| t.reshape((1, 160, 1, 1));
     let expected = naive(&x, &weight, None, p).broadcast_mul(&column(&scale)?)?.broadcast_add(&column(&shift)?)?;
@@ -124,7 +114,7 @@ fn a_wide_convolution_is_finished_like_any_other() -> Result<()> {
 #[test]
 fn wide_convolutions_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let p = Conv2d { stride: 1, padding: 1, dilation: 1 };
-    let (x, weight) = draw(([3, 170, 25, 26, 180], p), 8);
+    let (x, weight) = draw(([2, 170, 41, 41, 180], p), 8);
     let (x, weight) = (x.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");

@@ -9,7 +9,7 @@ use super::{
     finish::Finish,
     frame::{Frame, Pass, Reach, Wish, banded},
     gather::Gather,
-    winograd::{self, Plan},
+    winograd::{self, Cost, Plan},
 };
 
 /// How a convolution's kernel moves over the map; the same along rows and columns.
@@ -128,8 +128,9 @@ impl Convolution {
         Frame::new(self.to, 1, banded(self.to, 1, wishes))
     }
 
-    /// The plan of [`winograd`] if that is faster: outputs from inputs, or gradients of inputs from those of outputs.
-    fn winograd(&self, turned: bool) -> Option<Plan> {
+    /// The plan of [`winograd`] if that is faster at this cost: outputs from inputs, or gradients of inputs from those of
+    /// outputs.
+    fn winograd(&self, turned: bool, cost: &Cost) -> Option<Plan> {
         if self.kernel != (3, 3) || self.p.stride != 1 {
             return None;
         }
@@ -142,7 +143,7 @@ impl Convolution {
         // The plain sum leaves out taps that do not see the map.
         let (_, passes) = if turned { self.backward_plan() } else { self.forward_plan() };
         let products = passes.iter().map(|pass| pass.taps.len() * pass.size.0 * pass.size.1).sum();
-        Plan::new([self.images, channels.0, channels.1], maps, padding, self.p.dilation, products)
+        Plan::new([self.images, channels.0, channels.1], maps, padding, self.p.dilation, products, cost)
     }
 
     /// The output, with the weights of each output times its scale.
@@ -157,7 +158,7 @@ impl Convolution {
         let weight = |output: usize, input: usize, tap: usize| {
             weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
         };
-        if let Some(plan) = &self.winograd(false) {
+        if let Some(plan) = &self.winograd(false, &winograd::FORWARD) {
             return winograd::Forward { plan, inputs: x, weight, finish }.run();
         }
         let (frame, passes) = self.forward_plan();
@@ -182,7 +183,7 @@ impl Convolution {
         let weight = |input: usize, output: usize, tap: usize| {
             weight[(output * self.inputs + input) * taps + tap] * scale.map_or(T::one(), |scale| scale[output])
         };
-        if let Some(plan) = &self.winograd(true) {
+        if let Some(plan) = &self.winograd(true, &winograd::FORWARD) {
             let turned = |input: usize, output: usize, tap: usize| weight(input, output, taps - 1 - tap);
             return winograd::Forward { plan, inputs: dy, weight: turned, finish: Finish::default() }.run();
         }
@@ -204,7 +205,7 @@ impl Convolution {
 
     /// The gradient of the weights; a scale is not among its factors.
     pub(super) fn weight_gradient<T: Lanes + Pooled>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        if let Some(plan) = &self.winograd(false) {
+        if let Some(plan) = &self.winograd(false, &winograd::WEIGHT) {
             return winograd::Weight { plan, inputs: x, gradients: dy }.run();
         }
         let (frame, passes) = self.weight_plan();
@@ -227,5 +228,40 @@ impl Convolution {
         let pixels = self.to.0 * self.to.1;
         let planes: Vec<f64> = dy.par_chunks(pixels).map(|dy| dy.iter().map(|dy| dy.to_f64()).sum::<f64>()).collect();
         (0..self.outputs).map(|output| T::from_f64(planes.iter().skip(output).step_by(self.outputs).sum())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    /// Batch, channels, outputs, extent, kernel, dilation.
+    fn chosen([images, from, to, extent, kernel, dilation]: [usize; 6]) -> [bool; 3] {
+        let zeros = |shape: (usize, usize, usize, usize)| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        let (x, weight) = (zeros((images, from, extent, extent)), zeros((to, from, kernel, kernel)));
+        let p = Conv2d { stride: 1, padding: dilation * (kernel / 2), dilation };
+        let convolution = Convolution::new(&x, &weight, p).unwrap();
+        let ways = [(false, winograd::FORWARD), (true, winograd::FORWARD), (false, winograd::WEIGHT)];
+        ways.map(|(turned, cost)| convolution.winograd(turned, &cost).is_some())
+    }
+
+    #[test]
+    fn wide_layers_are_filtered_and_narrow_ones_are_not() {
+        for layer in [
+            [2, 304, 256, 81, 3, 1],
+            [1, 512, 512, 41, 3, 1],
+            [1, 1024, 2048, 41, 3, 4],
+            // What the tests of wide convolutions look at.
+            [2, 170, 180, 41, 3, 1],
+            [2, 180, 180, 41, 3, 4],
+        ] {
+            assert_eq!(chosen(layer), [true; 3], "{layer:?}");
+        }
+        // Few channels, no 3x3, and dilations that leave the map: filtering would take more.
+        for layer in [[16, 32, 32, 24, 3, 1], [2, 512, 512, 41, 1, 1], [2, 2048, 256, 21, 3, 24]] {
+            assert_eq!(chosen(layer), [false; 3], "{layer:?}");
+        }
     }
 }

@@ -298,7 +298,7 @@ where
         let (plan, pitch, finish) = (forward.plan, self.layout.pitch, forward.finish);
         let (columns, pixels) = (plan.tiles.to.1, plan.tiles.to.0 * plan.tiles.to.1);
         let apart = block.div_ceil(R) * R * pitch;
-        let mut interpolated = Scratch::<T>::new(OUTPUTS * OUTPUTS * width);
+        let mut interpolated = vec![T::zero(); OUTPUTS * OUTPUTS * width];
         for output in 0..block {
             let shift = finish.shift.map_or(T::zero(), |shift| shift[self.first + output]);
             for row in rows.clone() {

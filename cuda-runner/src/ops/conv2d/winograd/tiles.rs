@@ -7,10 +7,7 @@
 use pulp::Simd;
 
 use super::{
-    super::super::{
-        lanes::Lanes,
-        scratch::{Pooled, Scratch},
-    },
+    super::super::{element::Element, lanes::Lanes},
     transform::{Expand, OUTPUTS, POINTS},
 };
 
@@ -132,9 +129,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Room for what [`Self::evaluate`] keeps from row to row.
-    pub(super) fn kept<T: Pooled>(&self) -> Kept<T> {
+    pub(super) fn kept<T: Element>(&self) -> Kept<T> {
         let pixels = self.table.len() / self.width;
-        Kept { rows: Scratch::new(POINTS * POINTS * self.width + pixels * self.width), last: None }
+        Kept { rows: vec![T::zero(); (POINTS * POINTS + pixels) * self.width], last: None }
     }
 
     /// Evaluates the row `row` of tiles of `map`: frequency `f` of tile `t` goes to `out[f * apart + t]`, and what stands
@@ -142,7 +139,7 @@ impl<'a> Reader<'a> {
     ///
     /// `kept` is used for one map, whose rows come in ascending order.
     #[inline(always)]
-    pub(super) fn evaluate<T: Lanes + Pooled, S: Simd, E: Expand<N>, const N: usize>(
+    pub(super) fn evaluate<T: Lanes, S: Simd, E: Expand<N>, const N: usize>(
         &self,
         simd: S,
         map: &[T],
@@ -206,13 +203,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Rows of pixels evaluated along the row, and room for one row of pixels spread out.
-pub(super) struct Kept<T: Pooled> {
-    rows: Scratch<T>,
+/// Rows of pixels evaluated along the row, and room for one row of pixels spread out. It is small, and there are many:
+/// the pool is for large buffers.
+pub(super) struct Kept<T> {
+    rows: Vec<T>,
     last: Option<usize>,
 }
 
-impl<T: Pooled> Kept<T> {
+impl<T> Kept<T> {
     /// Forgets the rows: another map follows.
     pub(super) const fn restart(&mut self) {
         self.last = None;

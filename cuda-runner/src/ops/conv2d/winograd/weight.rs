@@ -148,8 +148,7 @@ impl<T: Lanes + Pooled, E: Expand<N>, const N: usize> WithSimd for Evaluate<'_, 
         let channels = group.min(maps.channels - first);
         // Rows are asked for in order for each channel, so that pixels shared with the next are evaluated once.
         let mut kept: Vec<Kept<T>> = (0..channels).map(|_| maps.reader.kept()).collect();
-        let mut by_channel = Scratch::<T>::new(FREQUENCIES * group * width);
-        by_channel.fill(T::zero());
+        let mut by_channel = vec![T::zero(); FREQUENCIES * group * width];
         let apart = rows.len() * columns * group;
         for row in rows.clone() {
             let (image, row_of) = (row / plan.tiles.rows, row % plan.tiles.rows);
@@ -223,7 +222,7 @@ impl<T: Lanes + Pooled, const R: usize, const V: usize> WithSimd for Sum<'_, T, 
                 }
             }
         }
-        let mut interpolated = Scratch::<T>::new(TAPS * TAPS * lanes);
+        let mut interpolated = vec![T::zero(); TAPS * TAPS * lanes];
         for (output, dweight) in dweight.chunks_exact_mut(channels * TAPS * TAPS).enumerate() {
             for (group, dweight) in dweight.chunks_mut(lanes * TAPS * TAPS).enumerate() {
                 let sums = &sums[output * width + group * lanes..];
