@@ -59,6 +59,8 @@
 //! Two ways lead into other runtimes: [`slices`] is the arena's kernels on a caller's own memory, and the package
 //! `wseg-capi` is a C library over it.
 //!
+//! [`math`] has an exponential and a logarithm that vectorise; backends and the CRF share them.
+//!
 //! Hyper-parameters live in small structs whose `Default` is the paper's: [`Pooling`], [`Pamr`], [`Cutoff`],
 //! [`Gate`], [`Cam`].
 //!
@@ -95,6 +97,7 @@ pub mod crf;
 pub mod gate;
 pub mod gradient;
 pub mod loss;
+pub mod math;
 pub mod merge;
 pub mod metric;
 pub mod pamr;

@@ -80,6 +80,21 @@ fn elementwise(c: &mut Criterion) {
     c.bench_function(&name("binary mul by channel"), |b| {
         b.iter(|| differentiate(ops::binary(ops::Binary::Mul, &x, &y)));
     });
+    // Inputs that have a logarithm and a root.
+    let positive = variable(&x.as_tensor().abs().and_then(|x| x + 0.1).expect("memory for a tensor"));
+    type Unary = fn(&Tensor) -> Result<Tensor>;
+    for (op, of) in [
+        ("exp", ops::exp as Unary),
+        ("ln", ops::ln),
+        ("sqrt", ops::sqrt),
+        ("abs", ops::abs),
+        ("powf 3", |x| ops::powf(x, 3.0)),
+        ("shift", |x| ops::shift(x, 2, -1)),
+        ("mirror", ops::mirror),
+        ("log_softmax", ops::log_softmax),
+    ] {
+        c.bench_function(&name(op), |b| b.iter(|| differentiate(of(&positive))));
+    }
     let mask = normal((2, 256, 81, 81));
     c.bench_function(&name("dropout"), |b| b.iter(|| differentiate(ops::dropout(&x, &mask))));
 }

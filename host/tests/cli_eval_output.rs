@@ -113,7 +113,10 @@ fn untar(path: &Path) -> Vec<(String, Vec<u8>)> {
             header.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { *b as usize }).sum();
         assert_eq!((octal(&header[148..156]), &header[257..265]), (sum, b"ustar\x0000".as_slice()));
         let size = octal(&header[124..136]);
-        files.push((format!("{}/{}", text(&header[345..]), text(&header[..100])), body[..size].to_vec()));
+        // A long path is parted in two.
+        let parts = [text(&header[345..500]), text(&header[..100])];
+        let path = parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("/");
+        files.push((path, body[..size].to_vec()));
         rest = &body[size.next_multiple_of(512)..];
     }
     assert_eq!(rest, [0; 1024]);

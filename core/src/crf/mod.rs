@@ -46,7 +46,6 @@ mod error;
 mod executor;
 mod kernel;
 mod lattice;
-mod math;
 mod memory;
 mod phases;
 mod rows;
@@ -188,7 +187,7 @@ pub fn infer(
     let mut logits = zeroed(pixels.saturating_mul(stride))?;
     let floor = crf.floor as f32;
     let value = |p: f32| {
-        math::ln(if p < floor {
+        crate::math::ln(if p < floor {
             floor
         } else if p > 1.0 {
             1.0

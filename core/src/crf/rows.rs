@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::{CrfError, executor::Phase, math, memory::reserved};
+use super::{CrfError, executor::Phase, memory::reserved};
+use crate::math;
 
 /// Channels that are computed side by side. Rows are padded to a multiple of it.
 pub(super) const LANES: usize = 8;

@@ -70,34 +70,7 @@ impl Element for f64 {
 impl Element for f32 {
     #[inline(always)]
     fn exp(self) -> Self {
-        // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
-        const ROUND: f32 = 12_582_912.0;
-        // ln 2 as a sum of two numbers, the first with so few digits that its multiples are exact.
-        const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-        // Outside these bounds the result is 0 or infinite.
-        const BOUNDS: (f32, f32) = (-87.3, 88.72);
-        let x = if self > BOUNDS.0 { self } else { BOUNDS.0 };
-        let x = if x < BOUNDS.1 { x } else { BOUNDS.1 };
-        let rounded = x * std::f32::consts::LOG2_E + ROUND;
-        let power = rounded - ROUND;
-        let r = x - power * LN2.0 - power * LN2.1;
-        // The Taylor series; |r| is at most ln(2) / 2, where the first term left out is 3e-9.
-        let series = 1.0 / 5040.0;
-        let series = series * r + 1.0 / 720.0;
-        let series = series * r + 1.0 / 120.0;
-        let series = series * r + 1.0 / 24.0;
-        let series = series * r + 1.0 / 6.0;
-        let series = series * r + 0.5;
-        let series = (series * r + 1.0) * r + 1.0;
-        // 2^power in two factors: the power may be 128, which one factor cannot hold.
-        let integer = (rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-        let half = integer >> 1;
-        let factor = |power: i32| Self::from_bits(((power + 127) << 23) as u32);
-        let value = series * factor(half) * factor(integer - half);
-        let value = if self < BOUNDS.0 { 0.0 } else { value };
-        let value = if self > BOUNDS.1 { Self::INFINITY } else { value };
-        // The comparisons above are all false for a NaN.
-        if self.is_nan() { self } else { value }
+        wseg_core::math::exp(self)
     }
 
     #[inline(always)]

@@ -1,10 +1,7 @@
 //! The archive that Pascal VOC's test server takes: `results/VOC2012/Segmentation/comp6_test_cls/NAME.png`, as tar and
 //! gzip. The same masks make the same bytes.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use flate2::{Compression, GzBuilder};
 use png::{BitDepth, ColorType};
@@ -19,8 +16,6 @@ use crate::{
 
 /// Where the server looks for masks: competition 6, segmentation with any training data.
 const FOLDER: &str = "results/VOC2012/Segmentation/comp6_test_cls";
-/// Bytes of a block of a tar archive.
-const BLOCK: usize = 512;
 /// Longest name of a file in a folder, in bytes.
 const MAX_NAME: usize = 100;
 
@@ -39,13 +34,16 @@ pub(super) fn write(archive: &Path, masks: &Masks, names: &[String]) -> Result<(
     files::write_atomic_with(archive, |file| {
         // No time and no system: nothing in the archive but the masks.
         let mut zipped = GzBuilder::new().mtime(0).operating_system(255).write(file, Compression::default());
+        let mut archive = tar::Builder::new(&mut zipped);
         for name in &names {
             let bytes = std::fs::read(masks.path(name))?;
-            zipped.write_all(&header(name, bytes.len())?)?;
-            zipped.write_all(&bytes)?;
-            zipped.write_all(&vec![0; bytes.len().next_multiple_of(BLOCK) - bytes.len()])?;
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, format!("{FOLDER}/{}", file_name(name)), bytes.as_slice())?;
         }
-        zipped.write_all(&[0; 2 * BLOCK])?;
+        archive.finish()?;
+        drop(archive);
         zipped.finish().map(|_| ())
     })
 }
@@ -78,25 +76,4 @@ fn check(name: &str, path: &Path) -> Result<()> {
 
 fn file_name(name: &str) -> String {
     format!("{name}.png")
-}
-
-/// A file's header in the form of POSIX.1-1988 (ustar).
-fn header(name: &str, size: usize) -> io::Result<[u8; BLOCK]> {
-    let mut block = [0; BLOCK];
-    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
-    // The size has eleven octal digits: 8 GiB, more than any mask that was read.
-    let size = Some(format!("{size:011o}")).filter(|digits| digits.len() == 11);
-    put(0, &file_name(name));
-    put(100, "0000644");
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, &size.ok_or_else(|| io::Error::other("a mask is too large for the archive"))?);
-    put(136, "00000000000");
-    put(148, "        ");
-    put(156, "0");
-    put(257, "ustar\x0000");
-    put(345, FOLDER);
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    Ok(block)
 }
