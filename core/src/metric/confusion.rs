@@ -62,18 +62,32 @@ impl<'c> Confusion<'c> {
             let pairs = pairs.map(|(_, (&truth, &prediction))| (truth.into(), prediction.into()));
             pairs.filter(move |&(truth, _)| Some(truth) != ignore)
         };
-        for (truth, prediction) in pixels() {
-            if truth >= classes {
-                return Err(MetricError::Truth { value: truth, classes });
-            }
-            if prediction >= classes {
-                return Err(MetricError::Prediction { value: prediction, classes });
-            }
+        // One look at all values, without a branch, and a second one only to name the wrong one.
+        let wrong = |(truth, prediction): (usize, usize)| (truth >= classes) | (prediction >= classes);
+        if pixels().fold(false, |any, pair| any | wrong(pair)) {
+            return match pixels().find(|&pair| wrong(pair)) {
+                Some((value, _)) if value >= classes => Err(MetricError::Truth { value, classes }),
+                Some((_, value)) => Err(MetricError::Prediction { value, classes }),
+                None => Ok(()),
+            };
         }
-        for (truth, prediction) in pixels() {
-            self.counts[truth * classes + prediction] += 1;
+        // Masks are made of regions: equal neighbours are counted together.
+        let (mut last, mut run) = (None, 0);
+        for pair in pixels() {
+            if last != Some(pair) {
+                self.count_run(last, run);
+                (last, run) = (Some(pair), 0);
+            }
+            run += 1;
         }
+        self.count_run(last, run);
         Ok(())
+    }
+
+    fn count_run(&mut self, pair: Option<(usize, usize)>, pixels: u64) {
+        if let Some((truth, prediction)) = pair {
+            self.counts[truth * self.classes + prediction] += pixels;
+        }
     }
 
     /// Number of classes, background included.

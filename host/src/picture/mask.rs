@@ -74,6 +74,7 @@ pub fn decode_mask(path: &Path, bytes: &[u8]) -> Result<LabelMap> {
     let labels: Vec<u8> = match colour {
         ColorType::Rgb => labels_of_colours(path, width, rows.flat_map(|row| row.chunks_exact(3)))?,
         ColorType::Rgba => labels_of_colours(path, width, rows.flat_map(|row| row.chunks_exact(4)))?,
+        _ if depth == BitDepth::Eight => rows.flat_map(|row| &row[..width]).copied().collect(),
         _ => rows.flat_map(|row| unpack(row, depth, width)).collect(),
     };
     Ok(LabelMap { width, height, labels })
