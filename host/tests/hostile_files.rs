@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flate2::{Compression, Crc, write::ZlibEncoder};
+use flate2::{
+    Compression, Crc,
+    write::{DeflateEncoder, ZlibEncoder},
+};
 use image::{ImageFormat, RgbImage};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +23,7 @@ use wseg::{
     },
     log::{EpochLog, parse_metrics},
     picture::{LabelMap, decode_mask, decode_photo, encode_mask, encode_photo},
+    refine::{Masks, Reading},
     settings::{Config, PRESETS},
 };
 use wseg_tests::golden::Golden;
@@ -218,6 +222,52 @@ fn masks() {
         assert_eq!(mask.labels.len(), mask.width * mask.height);
         Ok(())
     });
+}
+
+#[test]
+fn arrays() {
+    let plain = |kind: &str, shape: &str, elements: &[u8]| {
+        let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+        [b"\x93NUMPY\x01\0\x76\0", format!("{text:<117}\n").as_bytes(), elements].concat()
+    };
+    let seeds = [
+        plain("<f4", "(2, 2, 3)", &0.5_f32.to_le_bytes().repeat(12)),
+        plain("<f2", "(3, 4)", &[0, 0x38].repeat(12)),
+        plain("|u1", "(3, 4)", &[0, 1, 2, 255].repeat(3)),
+        plain("<i8", "(1, 2)", &1_i64.to_le_bytes().repeat(2)),
+    ];
+    let reading = Reading { confidence: 0.7, grey_labels: false, array: None };
+    let read = |name: &str, bytes: &[u8]| {
+        let masks = Masks::decode_array(Path::new(name), bytes, reading).map_err(|error| error.to_string())?;
+        assert_eq!(masks.values.len(), masks.labels.len() * masks.width * masks.height);
+        Ok(())
+    };
+    let words = ["<f8", "|b1", "(9999999999, 9999999999)", "(0, 1)", "True", "shape", "-1", "\x01\0"];
+    run("array, NumPy", &seeds, &words, |bytes| read("mask.npy", bytes));
+    // The archive is whole, so that the damage is in its array.
+    run("array, archive", &seeds, &words, |bytes| read("mask.npz", &archive(bytes)));
+    run("archive, NumPy", &seeds.map(|seed| archive(&seed)), &["PK\x03\x04", "PK\x05\x06", ".npy", "\0\0"], |bytes| {
+        read("mask.npz", bytes)
+    });
+}
+
+/// An archive with one array, as `np.savez_compressed` writes it.
+fn archive(array: &[u8]) -> Vec<u8> {
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
+    std::io::Write::write_all(&mut packed, array).unwrap();
+    let (packed, name) = (packed.finish().unwrap(), b"mask.npy");
+    let mut checksum = Crc::new();
+    checksum.update(array);
+    let mut common = [20_u16, 0, 8, 0, 33].map(u16::to_le_bytes).concat();
+    common.extend([checksum.sum(), packed.len() as u32, array.len() as u32].map(u32::to_le_bytes).concat());
+    common.extend([name.len() as u16, 0].map(u16::to_le_bytes).concat());
+    let mut bytes = [b"PK\x03\x04", common.as_slice(), name, &packed].concat();
+    let start = bytes.len() as u32;
+    let entry = [b"PK\x01\x02\x14\0", common.as_slice(), &[0; 10], &[0; 4], name].concat();
+    bytes.extend(&entry);
+    bytes.extend([b"PK\x05\x06\0\0\0\0\x01\0\x01\0", (entry.len() as u32).to_le_bytes().as_slice()].concat());
+    bytes.extend([start.to_le_bytes().as_slice(), &[0, 0]].concat());
+    bytes
 }
 
 #[test]

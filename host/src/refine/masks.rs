@@ -51,12 +51,7 @@ impl Masks {
     pub fn read(path: &Path, reading: Reading<'_>) -> Result<Self> {
         let is = |ending: &str| path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending));
         if is("npy") || is("npz") {
-            let refuse = |problem: String| Error::input(path, problem);
-            let mut bytes = read_bytes(path)?;
-            if is("npz") {
-                bytes = npz::member(&bytes, reading.array, MAX_FILE_BYTES).map_err(refuse)?;
-            }
-            return npy::parse(&bytes).and_then(|array| Self::of_array(array, reading)).map_err(refuse);
+            return Self::decode_array(path, &read_bytes(path)?, reading);
         }
         if !is("png") {
             return Err(Error::input(path, "masks are .png, .npy or .npz files; convert it to one of them"));
@@ -66,6 +61,20 @@ impl Masks {
             PngMask::Grey(map) => Self::of_object(map.width, map.height, map.values),
         };
         Ok(masks)
+    }
+
+    /// The mask in the bytes of an array, or of an archive of arrays (told apart by the file's ending); `path` is the name
+    /// that errors use.
+    ///
+    /// # Errors
+    /// As [`Masks::read`].
+    pub fn decode_array(path: &Path, bytes: &[u8], reading: Reading<'_>) -> Result<Self> {
+        let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+        let array = match archive {
+            true => npz::member(bytes, reading.array, MAX_FILE_BYTES).and_then(|bytes| npy::parse(&bytes)),
+            false => npy::parse(bytes),
+        };
+        array.and_then(|array| Self::of_array(array, reading)).map_err(|problem| Error::input(path, problem))
     }
 
     fn of_array(Array { shape, elements }: Array, reading: Reading<'_>) -> Result<Self, String> {
