@@ -53,6 +53,22 @@ fn iterations_of_pamr_are_compared() {
 }
 
 #[test]
+fn networks_trained_with_different_iterations_are_compared() {
+    let set = DataSet::new();
+    let [five, one] = ["5", "1"].map(|count| train(&set, count, &["--set", &format!("pamr_iterations={count}")]));
+    let line = ["study", "pamr", "--runs", path(&five), path(&one), path(&five)];
+    let rows = json(&line);
+    let told: Vec<_> = rows.iter().map(|row| (row["iterations"].as_u64(), row["networks"].as_u64())).collect();
+    assert_eq!(told, [(Some(1), Some(1)), (Some(5), Some(2))]);
+    let alone = json(&["study", "pamr", "--runs", path(&five), "--data", path(&set.root)]);
+    assert_eq!((&alone[0]["iou"], &alone[0]["iou_crf"]), (&rows[1]["iou"], &rows[1]["iou_crf"]), "the mean of equals");
+    for flags in [["--runs", path(&one), "--iterations", "5"].as_slice(), &["--checkpoint", path(&one)]] {
+        let refused = wseg(["study", "pamr"].iter().chain(flags));
+        assert!(refused.code == 2 && refused.out.is_empty(), "{refused:?}");
+    }
+}
+
+#[test]
 fn backbones_are_compared_from_their_runs() {
     let set = DataSet::new();
     let (ours, cam) = (train(&set, "ours", &[]), train(&set, "cam", &["--model", "cam"]));

@@ -40,12 +40,15 @@ pub struct TableArgs {
 /// `wseg study pamr`.
 #[derive(Debug, Clone, Args)]
 pub struct PamrStudyArgs {
-    /// The checkpoint whose masks are refined.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub checkpoint: PathBuf,
-    /// Data set whose validation split is predicted; it must have masks.
+    /// The checkpoint whose masks are refined, so many iterations each time.
+    #[arg(long, value_name = "FILE", required_unless_present = "runs", requires = "data", value_hint = ValueHint::FilePath)]
+    pub checkpoint: Option<PathBuf>,
+    /// Folders of training runs with different numbers of iterations; runs with the same number are averaged.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["checkpoint", "iterations"], value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// Data set whose validation split is predicted; it must have masks [default: each run's own].
     #[arg(long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// Numbers of iterations; 0 is the network's own mask.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "5,10,15", value_parser = iterations)]
     pub iterations: Vec<usize>,
@@ -84,10 +87,11 @@ Examples:
   wseg study backbones --runs runs/*";
 
 const PAMR_EXAMPLES: &str = "\
-The masks of one network are refined after prediction. The supplement trains a network for each number of iterations
-instead (`wseg train --set pamr_iterations=N`), so its numbers answer another question.
+With --checkpoint, the masks of one network are refined after prediction. The supplement trains a network for each number
+of iterations instead (`wseg train --set pamr_iterations=N`), and that is what --runs compares.
 
 Examples:
+  wseg study pamr --runs runs/pamr5 runs/pamr10 runs/pamr15
   wseg study pamr --checkpoint runs/shapes/best.safetensors --data shapes --iterations 0,5,10,15
   wseg study pamr --checkpoint runs/voc/best.safetensors --data VOCdevkit/VOC2012 --markdown";
 

@@ -1,31 +1,18 @@
 //! Table 9: the CAM baseline and the single-stage network by backbone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use wseg_core::metric::mean;
-use wseg_cuda_runner::model::{Model, ModelKind};
+use wseg_cuda_runner::model::ModelKind;
 
-use super::judge::{Question, Score};
+use super::{judge::Score, runs};
 use crate::{
-    Error, Result,
+    Result,
     args::BackbonesArgs,
     console::Console,
-    data::{Dataset, Options},
-    predictor,
     report::table::{Table, percent},
-    settings::Config,
-    training::{BEST, LAST, RECORD},
 };
-
-/// A run that is judged.
-struct Run {
-    /// As the table names its backbone: its preset.
-    backbone: String,
-    model: Model,
-    data: PathBuf,
-    options: Options,
-}
 
 /// The numbers of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -39,51 +26,12 @@ struct Judged {
 
 pub(super) fn run(args: &BackbonesArgs, console: &Console) -> Result<()> {
     crate::command::use_threads(args.threads)?;
-    // All are opened before the first is judged: a slip in the last one is not told hours later.
-    for path in &args.runs {
-        open(path, args.data.as_deref())?;
-    }
-    let mut judged = Vec::with_capacity(args.runs.len());
-    for path in &args.runs {
-        let Run { backbone, model, data, options } = open(path, args.data.as_deref())?;
-        let dataset = Dataset::open_with(&data, &options)?;
-        let question = Question { iterations: &[0], labels: true, title: format!("{backbone} {}", model.config.model) };
-        let scores = question.judge(&model, &dataset, &data, console)?;
-        let model = model.config.model;
-        judged.extend(scores.into_iter().map(|score| Judged {
-            run: path.clone(),
-            backbone: backbone.clone(),
-            model,
-            score,
-        }));
-    }
+    let judged = runs::each(&args.runs, args.data.as_deref(), |path, run| {
+        let (backbone, model) = (run.config.preset.clone().unwrap_or_else(|| "-".to_owned()), run.model.config.model);
+        let score = run.judge(true, format!("{backbone} {model}"), console)?;
+        Ok(Judged { run: path.to_owned(), backbone, model, score })
+    })?;
     super::print(&table(&judged), &judged, args.table, console)
-}
-
-/// A run's settings and best checkpoint.
-fn open(path: &Path, data: Option<&Path>) -> Result<Run> {
-    let record = path.join(RECORD);
-    if !record.is_file() {
-        return Err(Error::input(path, format!("has no {RECORD}; a run is the folder that `wseg train --out` made")));
-    }
-    let config = Config::read(&record)?;
-    let checkpoint = [BEST, LAST].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
-    let checkpoint = checkpoint.ok_or_else(|| Error::input(path, "has no checkpoint yet; wait for its first epoch"))?;
-    let own = config.run.data.as_ref().map(PathBuf::from);
-    let data = data.map(Path::to_owned).or(own);
-    let data = data.ok_or_else(|| Error::input(&record, "names no data; give them with --data"))?;
-    if !data.exists() {
-        return Err(Error::input(
-            &data,
-            format!("these data of {} are not there; give them with --data", path.display()),
-        ));
-    }
-    Ok(Run {
-        backbone: config.preset.clone().unwrap_or_else(|| "-".to_owned()),
-        model: predictor::load(&checkpoint)?,
-        data,
-        options: Options { sbd: config.run.sbd.map(PathBuf::from), val_share: config.run.val_share.unwrap_or(0.0) },
-    })
 }
 
 /// The columns of numbers: model, and whether with CRF.

@@ -3,6 +3,7 @@
 mod backbones;
 mod judge;
 mod pamr;
+mod runs;
 
 use serde::Serialize;
 
