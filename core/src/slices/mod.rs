@@ -35,7 +35,13 @@
 //! | [`cam_masks`] | 0 | 0 | 0 | 6 |
 //! | [`stochastic_gate`] | 0 | 0 | 0 | 5 |
 //! | [`deterministic_gate`] | 0 | 0 | 0 | 5 |
-//! | the whole C library | | | | 72 |
+//! | dense_crf of a photo, allocated | 1000000 | 4000000 | 39000000 | 52 |
+//! | dense_crf of noise, allocated | 2700000 | 8400000 | 81500000 | 52 |
+//! | the whole C library | | | | 112 |
+//!
+//! The dense CRF (feature `alloc`, `crf::infer`) is the one call that allocates: how much depends on how many lattice
+//! points lie near a pixel's place and colour. A photo has patches of similar colour; noise, in which no two pixels are
+//! alike, is the worst that can come. It gives everything back.
 //!
 //! # Example
 //!
