@@ -287,6 +287,26 @@ enum WsegStatus wseg_segmentation_loss(struct WsegShape logits_shape,
                                        float *scratch,
                                        size_t scratch_len);
 
+// Elements of scratch memory for `wseg_gated_segmentation_loss`: as for `wseg_segmentation_loss`.
+size_t wseg_gated_segmentation_loss_scratch(struct WsegShape logits_shape, struct WsegShape pseudo_shape);
+
+// The segmentation loss of the authors' code, its mean over the samples, and its gradient: a sample counts only if the
+// classes that it claims are the labelled ones and the background, all of them and no others.
+//
+// labels `[n, c - 1]`, 1 for a class that is there, else 0; all else as for `wseg_segmentation_loss`.
+//
+// # Safety
+// As for `wseg_classify`.
+enum WsegStatus wseg_gated_segmentation_loss(struct WsegShape logits_shape,
+                                             const float *logits,
+                                             struct WsegShape pseudo_shape,
+                                             const float *pseudo,
+                                             const float *labels,
+                                             float *loss,
+                                             float *gradient,
+                                             float *scratch,
+                                             size_t scratch_len);
+
 // Elements of scratch memory that `wseg_pamr` needs, whatever the neighbourhood.
 size_t wseg_pamr_scratch(struct WsegShape masks_shape, struct WsegShape image_shape);
 

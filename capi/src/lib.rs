@@ -19,15 +19,16 @@
 //! where the program does: with `std` from Rust's allocator, without it from the C library's `malloc`, and in a
 //! WebAssembly module, which has neither, from dlmalloc; there the host's share comes from `wseg_wasm_allocate`, so that
 //! both have one keeper. Every request may fail, and gives [`WsegStatus::Memory`] when it does. Who does not call the
-//! CRF links none of this.
+//! CRF links none of this. (dlmalloc looks after its own heap: in a module whose host has written over it, giving memory
+//! back traps. That is the one trap of the WebAssembly module; elsewhere there is none.)
 //!
 //! # Unsafe code
 //!
 //! Rust cannot see whether a pointer of C is what its documentation says, so this is the one crate of the project with
-//! `unsafe` outside CUDA kernels. Pointers become slices in one place, the module `memory`, after the checks; `allocator` and
-//! `wasm` pass requests for memory on. What a
-//! caller promises, and only it can know, is that the memory is there: each pointer to as many elements as the shapes
-//! say, readable or writable, and used by no other thread while the call runs.
+//! `unsafe` outside CUDA kernels. Pointers become slices in one place, the module `memory`, after the checks;
+//! `allocator` and `wasm` pass requests for memory on. What a caller promises, and only it can know, is that the memory
+//! is there: each pointer to as many elements as the shapes say, readable or writable, and used by no other thread while
+//! the call runs.
 //!
 //! # Rooms
 //!
@@ -66,8 +67,9 @@ pub use gates::{
     wseg_deterministic_gate, wseg_deterministic_gate_scratch, wseg_stochastic_gate, wseg_stochastic_gate_scratch,
 };
 pub use losses::{
-    wseg_class_scores_gradient, wseg_class_scores_gradient_scratch, wseg_segmentation_loss,
-    wseg_segmentation_loss_scratch, wseg_soft_margin, wseg_soft_margin_scratch,
+    wseg_class_scores_gradient, wseg_class_scores_gradient_scratch, wseg_gated_segmentation_loss,
+    wseg_gated_segmentation_loss_scratch, wseg_segmentation_loss, wseg_segmentation_loss_scratch, wseg_soft_margin,
+    wseg_soft_margin_scratch,
 };
 pub use masks::{
     wseg_cam_masks, wseg_cam_masks_scratch, wseg_classify, wseg_classify_scratch, wseg_drop_absent,
@@ -79,10 +81,14 @@ pub use status::{WsegStatus, wseg_status_text, wseg_version};
 #[cfg(all(feature = "crf", target_family = "wasm"))]
 pub use wasm::{wseg_wasm_allocate, wseg_wasm_release};
 
-/// Nothing in this library panics; the language wants to know what would happen.
+/// Nothing in this library panics; the language wants to know what would happen. In a WebAssembly module dlmalloc does
+/// when it finds that the host has written over its heap: that traps.
 #[cfg(all(not(feature = "std"), not(test)))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(target_family = "wasm")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_family = "wasm"))]
     loop {
         core::hint::spin_loop();
     }

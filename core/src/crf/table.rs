@@ -22,8 +22,8 @@ pub(super) struct Table {
     count: usize,
 }
 
-/// Places of a new table.
-const FIRST: usize = 1 << 12;
+/// Places of a new table; few where code is interpreted, which is slow.
+const FIRST: usize = if cfg!(miri) { 1 << 4 } else { 1 << 12 };
 
 /// Mixes all bits of a key into all others (the finaliser of splitmix64).
 #[inline(always)]

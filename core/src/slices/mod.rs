@@ -12,7 +12,7 @@
 //! | call | scratch |
 //! |---|---|
 //! | [`class_scores_gradient`] | [`class_scores_gradient_scratch`]: `2c` |
-//! | [`segmentation_loss`], [`segmentation_loss_gradient`] | [`segmentation_loss_scratch`]: `c + c w` |
+//! | [`segmentation_loss`], [`gated_segmentation_loss`] and their gradients | [`segmentation_loss_scratch`]: `c + c w` |
 //! | [`pseudo_labels`] | [`pseudo_labels_scratch`]: `c` |
 //! | [`pamr`] | at least [`pamr_streamed_scratch`]: `(c + k + 2) h w + w`; faster with [`pamr_stored_scratch`] |
 //!
@@ -28,6 +28,7 @@
 //! | [`class_scores_gradient`] | 32 | 48 | 168 | 14 |
 //! | [`soft_margin`] and its gradient | 0 | 0 | 0 | 6 |
 //! | [`segmentation_loss`] and its gradient | 1040 | 3096 | 27048 | 18 |
+//! | [`gated_segmentation_loss`] and its gradient | 1040 | 3096 | 27048 | 18 |
 //! | [`pamr`] | 147712 | 721408 | 10717548 | 24 |
 //! | [`pamr`] with stored weights | 934144 | 3867136 | 30501420 | 24 |
 //! | [`pseudo_labels`] | 16 | 24 | 84 | 6 |
@@ -72,7 +73,10 @@ mod masks;
 
 pub use error::SliceError;
 pub use gate::{deterministic_gate, stochastic_gate};
-pub use loss::{segmentation_loss, segmentation_loss_gradient, soft_margin, soft_margin_gradient};
+pub use loss::{
+    gated_segmentation_loss, gated_segmentation_loss_gradient, segmentation_loss, segmentation_loss_gradient,
+    soft_margin, soft_margin_gradient,
+};
 pub use masks::{cam_masks, class_scores_gradient, classify, drop_absent, pamr, pseudo_labels};
 
 #[allow(unused_imports)] // The documentation above speaks of it.
