@@ -156,6 +156,14 @@ fn segmentation_of<P: Precision>(
     })
 }
 
+/// The comparison itself.
+#[test]
+fn a_wrong_slope_is_found() -> Outcome {
+    let wrong = close::<Double>("it", "slices", &[1.0, -2.0 - 1e-9], &[1.0, -2.0]);
+    ensure!(wrong.is_err() && close::<Single>("it", "slices", &[f64::NAN], &[1.0]).is_err(), "a wrong slope passes");
+    close::<Double>("it", "slices", &[1.0, -2.0 - 1e-10], &[1.0, -2.0])
+}
+
 fn random_inputs<P: Precision>() -> Outcome {
     for_all((maps(), 1_usize..=12, 1_usize..=12), |((shape, seed), h, w)| {
         let mut sample = Sample::new(seed);

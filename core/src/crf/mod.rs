@@ -30,7 +30,9 @@
 //! # Memory
 //! For P pixels, C classes (rounded up to a multiple of 8) and M lattice points of a kernel with d features (M is at most
 //! P (d + 1), and far less in photos), in bytes: 8 P C for probabilities and result;
-//! for each kernel 16 P (d + 1) + 8 M (d + 1) + 8 M C.
+//! for each kernel 16 P (d + 1) + 8 M (d + 1) + 8 M C; and, only while its lattice is built, 40 to 120 M for a hash table.
+//! Every buffer is asked for in a way that may fail, with [`CrfError::Memory`]; no path of [`infer`] panics or aborts, as
+//! the C library's symbol table shows. [`slices`](crate::slices) has a table of measured peaks.
 //!
 //! # Threads
 //! They are the caller's: [`infer`] takes an [`Executor`], which may split every [`Phase`] over any threads. The result
