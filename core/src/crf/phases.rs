@@ -72,7 +72,11 @@ impl Phase for Blur<'_> {
                 let own = tile::<WIDTH>(values, stride, point, channel);
                 let before = tile::<WIDTH>(values, stride, before as usize, channel);
                 let after = tile::<WIDTH>(values, stride, after as usize, channel);
-                set_tile(row, channel, core::array::from_fn::<_, WIDTH, _>(|c| own[c] + 0.5 * (before[c] + after[c])));
+                let mut sum = *own;
+                for (sum, (&before, &after)) in sum.iter_mut().zip(before.iter().zip(after)) {
+                    *sum += 0.5 * (before + after);
+                }
+                set_tile(row, channel, sum);
             });
         }
     }

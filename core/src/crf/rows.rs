@@ -63,13 +63,15 @@ pub(super) use for_tiles;
 pub(super) fn tile<const W: usize>(rows: &[f32], stride: usize, row: usize, first: usize) -> &[f32; W] {
     let start = row * stride + first;
     // Within the rows, as every caller's numbers are; the one check of bounds for W values.
-    rows.get(start..start + W).and_then(<[f32]>::first_chunk).unwrap_or(&[0.0; W])
+    let Some(tile) = rows.get(start..start + W) else { return &[0.0; W] };
+    tile.first_chunk().unwrap_or(&[0.0; W])
 }
 
 /// Puts values into channels `first..` of a row.
 #[inline(always)]
 pub(super) fn set_tile<const W: usize>(row: &mut [f32], first: usize, values: [f32; W]) {
-    if let Some(tile) = row.get_mut(first..first + W).and_then(<[f32]>::first_chunk_mut) {
+    let Some(tile) = row.get_mut(first..first + W) else { return };
+    if let Some(tile) = tile.first_chunk_mut() {
         *tile = values;
     }
 }

@@ -47,8 +47,8 @@ impl Table {
         head(&self.keys, self.count)
     }
 
-    /// The place of a key, the point's or the free one where it belongs, and its row. Steps grow by one, so that runs of taken places
-    /// are left quickly; every place is visited, and half of them are free.
+    /// The place of a key, the point's or the free one where it belongs, and its row. Steps grow by one, so that runs of
+    /// taken places are left quickly; every place is visited, and half of them are free.
     #[inline(always)]
     fn place(&self, key: Key) -> (usize, u32) {
         let mask = self.slots.len().wrapping_sub(1);
