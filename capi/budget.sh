@@ -19,16 +19,16 @@ folder=${CARGO_TARGET_DIR:-target} checks=false
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Cargo warns where a target has no shared libraries: what it says matters only if it fails.
-RUSTFLAGS="" cargo build -p wseg-capi --profile capi --no-default-features --locked --quiet --target "$target" \
+RUSTFLAGS="" cargo build -p wseg-capi --profile capi --no-default-features --features crf --locked --quiet --target "$target" \
   --target-dir "$folder" --config "profile.capi.overflow-checks=$checks" 2>"$work/log" || { cat "$work/log"; exit 2; }
 library=$folder/$target/capi/libwseg_c.a
 
-# Links what the named functions reach. memcpy and memset are the C library's.
+# Links what the named functions reach. memcpy and memset, malloc and free are the C library's.
 link() {
   roots=""
   for name in "$@"; do roots="$roots -u $name"; done
   "$lld" -flavor gnu --gc-sections --unresolved-symbols=ignore-all -e "$1" $roots -o "$work/linked" "$library"
-  if readelf -sW "$work/linked" | grep -E 'core9?panicking|panic_|unwrap_failed|expect_failed|rust_begin_unwind'; then
+  if readelf -sW "$work/linked" | grep -E 'core9?panicking|panic_|unwrap_failed|expect_failed|rust_begin_unwind|handle_alloc_error|capacity_overflow'; then
     echo "a panic can be reached from: $*"
     exit 1
   fi

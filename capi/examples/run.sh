@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds and runs one of the examples: sh capi/examples/run.sh c|python|wasm|firmware|page|page-test [--wrong]
+# Builds and runs one of the examples: sh capi/examples/run.sh c|python|python-crf|wasm|firmware|page|page-test [--wrong]
 #
 # page makes one HTML file and says where it is; page-test FOLDER uses it in a headless browser.
 # --wrong (wasm, firmware) changes one expected value: the example has to fail. Exit code 77: a tool is missing, and the
@@ -20,7 +20,7 @@ need_target() {
   done
 }
 
-build() { cargo build -p wseg-capi --no-default-features $profile "$@"; }
+build() { cargo build -p wseg-capi --no-default-features --features crf $profile "$@"; }
 
 case $example in
   c)
@@ -35,6 +35,12 @@ case $example in
     need python3 "Python 3"
     build
     python3 capi/examples/refine.py "$target/capi/libwseg_c.so"
+    ;;
+  python-crf)
+    need python3 "Python 3"
+    python3 -c "import numpy" 2>/dev/null || { echo "missing: numpy (Debian's package python3-numpy)"; exit 77; }
+    build
+    python3 capi/examples/densecrf.py "$target/capi/libwseg_c.so" fixtures
     ;;
   wasm)
     need node "Node.js"
@@ -62,7 +68,7 @@ case $example in
     node capi/web/test.mjs "$browser" "$target/wseg.html" "$wrong"
     ;;
   *)
-    echo "usage: sh capi/examples/run.sh c|python|wasm|firmware|page" >&2
+    echo "usage: sh capi/examples/run.sh c|python|python-crf|wasm|firmware|page" >&2
     exit 2
     ;;
 esac

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 /* Every call
- *  - works in memory that the caller lends: arrays of float, row-major, [n, c, h, w]; it allocates nothing;
+ *  - works in memory that the caller lends: arrays of float, row-major, [n, c, h, w]; it allocates nothing, but for
+ *    wseg_dense_crf, which a library has that was built with the feature crf;
  *  - takes scratch memory, an array of scratch_len floats whose contents do not matter, of which it needs what its
  *    function wseg_..._scratch says (SIZE_MAX for shapes that no call accepts); where that is 0 it may be NULL;
  *  - checks its arguments first: when it returns anything but WSEG_STATUS_OK or WSEG_STATUS_OVERFLOW it has written
@@ -46,6 +47,8 @@ typedef enum WsegStatus {
   WSEG_STATUS_CONSTANT = 9,
   // The inputs are finite, but a result is not; the results were written.
   WSEG_STATUS_OVERFLOW = 10,
+  // There is not as much memory as the call needs.
+  WSEG_STATUS_MEMORY = 11,
 } WsegStatus;
 
 // Constants of the class scores.
@@ -92,6 +95,24 @@ typedef struct WsegPamr {
   double epsilon;
 } WsegPamr;
 
+// The dense CRF. Weights are called compat, as in pydensecrf.
+typedef struct WsegCrf {
+  // Mean field iterations, at most WSEG_MAX_ITERATIONS; the reference's 10.
+  size_t iterations;
+  // Weight of the Gaussian kernel over positions, -1e6 to 1e6; the reference's 3, and 0 leaves the kernel out.
+  double gaussian_compat;
+  // Its standard deviation in pixels, 0.01 to 1e6; the reference's 3.
+  double gaussian_sxy;
+  // Weight of the bilateral kernel over positions and colours, -1e6 to 1e6; the reference's 10.
+  double bilateral_compat;
+  // Its standard deviation of positions in pixels, 0.01 to 1e6; the reference's 80.
+  double bilateral_sxy;
+  // Its standard deviation of colours in grey levels of 255, 0.01 to 1e6; the reference's 13.
+  double bilateral_srgb;
+  // Probabilities below this are taken for it, 1e-30 to 1; the reference's 1e-5.
+  double floor;
+} WsegCrf;
+
 // Extents of an array, in memory order.
 typedef struct WsegShape {
   // Samples.
@@ -137,6 +158,12 @@ enum WsegStatus wseg_cam_default(struct WsegCam *out);
 // # Safety
 // `out` is null, or misaligned, or points to a value that may be written.
 enum WsegStatus wseg_pamr_default(struct WsegPamr *out);
+
+// Writes the reference's dense CRF to `out`.
+//
+// # Safety
+// `out` is null, or misaligned, or points to a value that may be written.
+enum WsegStatus wseg_crf_default(struct WsegCrf *out);
 
 // Elements of scratch memory for `wseg_classify`: 0.
 size_t wseg_classify_scratch(struct WsegShape shape);
@@ -260,6 +287,26 @@ enum WsegStatus wseg_segmentation_loss(struct WsegShape logits_shape,
                                        float *scratch,
                                        size_t scratch_len);
 
+// Elements of scratch memory for `wseg_gated_segmentation_loss`: as for `wseg_segmentation_loss`.
+size_t wseg_gated_segmentation_loss_scratch(struct WsegShape logits_shape, struct WsegShape pseudo_shape);
+
+// The segmentation loss of the authors' code, its mean over the samples, and its gradient: a sample counts only if the
+// classes that it claims are the labelled ones and the background, all of them and no others.
+//
+// labels `[n, c - 1]`, 1 for a class that is there, else 0; all else as for `wseg_segmentation_loss`.
+//
+// # Safety
+// As for `wseg_classify`.
+enum WsegStatus wseg_gated_segmentation_loss(struct WsegShape logits_shape,
+                                             const float *logits,
+                                             struct WsegShape pseudo_shape,
+                                             const float *pseudo,
+                                             const float *labels,
+                                             float *loss,
+                                             float *gradient,
+                                             float *scratch,
+                                             size_t scratch_len);
+
 // Elements of scratch memory that `wseg_pamr` needs, whatever the neighbourhood.
 size_t wseg_pamr_scratch(struct WsegShape masks_shape, struct WsegShape image_shape);
 
@@ -324,6 +371,22 @@ enum WsegStatus wseg_deterministic_gate(struct WsegShape shape,
                                         float *out,
                                         float *scratch,
                                         size_t scratch_len);
+
+// Masks of a photo drawn to its edges by mean field inference in a dense CRF, as pydensecrf does it.
+//
+// probabilities and refined `[classes, height, width]`, the first need not sum to 1; image `[height, width, 3]`, red,
+// green and blue of each pixel, 0 to 255; crf NULL for the reference's. The call needs no scratch memory: it allocates
+// what it needs, which depends on the photo, and gives it back; WSEG_STATUS_MEMORY if there is not enough.
+//
+// # Safety
+// As for `wseg_classify`.
+enum WsegStatus wseg_dense_crf(size_t classes,
+                               size_t height,
+                               size_t width,
+                               const float *probabilities,
+                               const uint8_t *image,
+                               const struct WsegCrf *crf,
+                               float *refined);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,5 +1,7 @@
 //! Shapes and hyper-parameters as C sees them.
 
+#[cfg(feature = "crf")]
+use wseg_core::crf::DenseCrf;
 use wseg_core::{Cam, Cutoff, Gate, Pamr, Pooling, Shape};
 
 use crate::{
@@ -93,6 +95,26 @@ pub struct WsegPamr {
     pub epsilon: f64,
 }
 
+/// The dense CRF. Weights are called compat, as in pydensecrf.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WsegCrf {
+    /// Mean field iterations, at most WSEG_MAX_ITERATIONS; the reference's 10.
+    pub iterations: usize,
+    /// Weight of the Gaussian kernel over positions, -1e6 to 1e6; the reference's 3, and 0 leaves the kernel out.
+    pub gaussian_compat: f64,
+    /// Its standard deviation in pixels, 0.01 to 1e6; the reference's 3.
+    pub gaussian_sxy: f64,
+    /// Weight of the bilateral kernel over positions and colours, -1e6 to 1e6; the reference's 10.
+    pub bilateral_compat: f64,
+    /// Its standard deviation of positions in pixels, 0.01 to 1e6; the reference's 80.
+    pub bilateral_sxy: f64,
+    /// Its standard deviation of colours in grey levels of 255, 0.01 to 1e6; the reference's 13.
+    pub bilateral_srgb: f64,
+    /// Probabilities below this are taken for it, 1e-30 to 1; the reference's 1e-5.
+    pub floor: f64,
+}
+
 fn require(condition: bool) -> Result<(), WsegStatus> {
     if condition { Ok(()) } else { Err(WsegStatus::Constant) }
 }
@@ -178,6 +200,31 @@ impl WsegPamr {
     }
 }
 
+#[cfg(feature = "crf")]
+impl WsegCrf {
+    /// As [`WsegPooling::at`].
+    ///
+    /// # Safety
+    /// As there.
+    pub(crate) unsafe fn at(pointer: *const Self) -> Result<DenseCrf, WsegStatus> {
+        // SAFETY: the caller's promise is the same.
+        let Some(constants) = (unsafe { memory::read(pointer)? }) else {
+            return Ok(DenseCrf::default());
+        };
+        require(constants.iterations <= WSEG_MAX_ITERATIONS)?;
+        let crf = DenseCrf {
+            iterations: constants.iterations,
+            gaussian_weight: constants.gaussian_compat,
+            gaussian_sxy: constants.gaussian_sxy,
+            bilateral_weight: constants.bilateral_compat,
+            bilateral_sxy: constants.bilateral_sxy,
+            bilateral_srgb: constants.bilateral_srgb,
+            floor: constants.floor,
+        };
+        crf.check().map(|()| crf).map_err(WsegStatus::from)
+    }
+}
+
 /// The gate's constant, checked.
 pub(crate) fn gate(psi: f64) -> Result<Gate, WsegStatus> {
     require(at_least(psi, 0.0) && psi < 1.0)?;
@@ -232,6 +279,27 @@ pub unsafe extern "C" fn wseg_pamr_default(out: *mut WsegPamr) -> WsegStatus {
         iterations: pamr.iterations,
         sigma_weight: pamr.sigma_weight,
         epsilon: pamr.epsilon,
+    };
+    // SAFETY: the caller's promise is the same.
+    status(unsafe { memory::write(out, constants) })
+}
+
+/// Writes the reference's dense CRF to `out`.
+///
+/// # Safety
+/// `out` is null, or misaligned, or points to a value that may be written.
+#[cfg(feature = "crf")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wseg_crf_default(out: *mut WsegCrf) -> WsegStatus {
+    let crf = DenseCrf::default();
+    let constants = WsegCrf {
+        iterations: crf.iterations,
+        gaussian_compat: crf.gaussian_weight,
+        gaussian_sxy: crf.gaussian_sxy,
+        bilateral_compat: crf.bilateral_weight,
+        bilateral_sxy: crf.bilateral_sxy,
+        bilateral_srgb: crf.bilateral_srgb,
+        floor: crf.floor,
     };
     // SAFETY: the caller's promise is the same.
     status(unsafe { memory::write(out, constants) })

@@ -138,3 +138,54 @@ pub unsafe extern "C" fn wseg_segmentation_loss(
     };
     status(run())
 }
+
+/// Elements of scratch memory for `wseg_gated_segmentation_loss`: as for `wseg_segmentation_loss`.
+#[unsafe(no_mangle)]
+pub extern "C" fn wseg_gated_segmentation_loss_scratch(logits_shape: WsegShape, pseudo_shape: WsegShape) -> usize {
+    gated_sizes(logits_shape, pseudo_shape).map_or(usize::MAX, |(_, to, _)| slices::segmentation_loss_scratch(to))
+}
+
+/// As [`sizes`], with the number of labels; at least one class beside the background.
+fn gated_sizes(logits: WsegShape, pseudo: WsegShape) -> Result<(Shape, Shape, usize), WsegStatus> {
+    let (from, to) = sizes(logits, pseudo)?;
+    match to.n.saturating_mul(to.c.saturating_sub(1)) {
+        0 => Err(WsegStatus::Empty),
+        labels => Ok((from, to, labels)),
+    }
+}
+
+/// The segmentation loss of the authors' code, its mean over the samples, and its gradient: a sample counts only if the
+/// classes that it claims are the labelled ones and the background, all of them and no others.
+///
+/// labels `[n, c - 1]`, 1 for a class that is there, else 0; all else as for `wseg_segmentation_loss`.
+///
+/// # Safety
+/// As for `wseg_classify`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wseg_gated_segmentation_loss(
+    logits_shape: WsegShape,
+    logits: *const f32,
+    pseudo_shape: WsegShape,
+    pseudo: *const f32,
+    labels: *const f32,
+    loss: *mut f32,
+    gradient: *mut f32,
+    scratch: *mut f32,
+    scratch_len: usize,
+) -> WsegStatus {
+    let run = || {
+        let (from, to, classes) = gated_sizes(logits_shape, pseudo_shape)?;
+        let inputs = [(logits, from.count()), (pseudo, to.count()), (labels, classes)];
+        let outputs = [(loss, 1), optional(gradient, from.count())];
+        let scratch = Scratch::new(scratch, scratch_len, slices::segmentation_loss_scratch(to));
+        // SAFETY: the caller's promise is the same.
+        let Lent { inputs, outputs: [loss, gradient], scratch } = unsafe { lend(inputs, outputs, scratch)? };
+        let [logits, pseudo, labels] = inputs;
+        loss.fill(slices::gated_segmentation_loss(from, logits, to, pseudo, labels, scratch)?);
+        if !gradient.is_empty() {
+            slices::gated_segmentation_loss_gradient(from, logits, to, pseudo, labels, gradient, scratch)?;
+        }
+        finite(&[loss, gradient])
+    };
+    status(run())
+}

@@ -43,11 +43,12 @@ pub(crate) fn bytes(len: usize) -> Result<usize, WsegStatus> {
 }
 
 /// Addresses of an array: first, and first behind it. An array of no elements is nowhere, whatever its pointer.
-fn span(pointer: *const f32, len: usize) -> Result<(usize, usize), WsegStatus> {
+fn span<T>(pointer: *const T, len: usize) -> Result<(usize, usize), WsegStatus> {
     if len == 0 {
         return Ok((0, 0));
     }
-    let (bytes, start) = (bytes(len)?, pointer.addr());
+    let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| bytes <= isize::MAX.unsigned_abs());
+    let (bytes, start) = (bytes.ok_or(WsegStatus::TooLarge)?, pointer.addr());
     if start == 0 {
         return Err(WsegStatus::NullPointer);
     }
@@ -115,6 +116,29 @@ pub(crate) unsafe fn lend<'a, const I: usize, const O: usize>(
     };
     let outputs = outputs.map(|(pointer, len)| exclusive(pointer, len));
     Ok(Lent { inputs, outputs, scratch: exclusive(scratch.pointer, taken) })
+}
+
+/// Checks the bytes of a picture beside an array that the call will write, and lends them.
+///
+/// # Errors
+/// As [`lend`], whose turn it is for the array.
+///
+/// # Safety
+/// As for [`lend`], for the bytes.
+#[cfg(feature = "crf")]
+pub(crate) unsafe fn lend_beside<'a>(
+    (bytes, len): (*const u8, usize),
+    (written, elements): (*mut f32, usize),
+) -> Result<&'a [u8], WsegStatus> {
+    if overlap(span(bytes, len)?, span(written.cast_const(), elements)?) {
+        return Err(WsegStatus::Overlap);
+    }
+    match len {
+        0 => Ok(&[]),
+        // SAFETY: not null, inside the address space, apart from what is written (checked above), readable (the
+        // caller's promise).
+        _ => Ok(unsafe { slice::from_raw_parts(bytes, len) }),
+    }
 }
 
 /// `Ok` if every result is finite.

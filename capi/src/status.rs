@@ -30,11 +30,13 @@ pub enum WsegStatus {
     Constant = 9,
     /// The inputs are finite, but a result is not; the results were written.
     Overflow = 10,
+    /// There is not as much memory as the call needs.
+    Memory = 11,
 }
 
 /// How many values [`WsegStatus`] has.
 #[cfg(test)]
-pub(crate) const STATUSES: c_int = 11;
+pub(crate) const STATUSES: c_int = 12;
 
 impl From<SliceError> for WsegStatus {
     fn from(error: SliceError) -> Self {
@@ -68,6 +70,7 @@ const fn text(status: c_int) -> &'static CStr {
         8 => c"an input holds a NaN or an infinity",
         9 => c"a constant is out of its range",
         10 => c"a result is not finite",
+        11 => c"there is not as much memory as the call needs",
         _ => c"not a status",
     }
 }
@@ -98,7 +101,7 @@ mod tests {
             assert_ne!(text(status), c"not a status");
             assert!((0..status).all(|other| text(other) != text(status)));
         }
-        assert_eq!(WsegStatus::Overflow as c_int + 1, STATUSES);
+        assert_eq!(WsegStatus::Memory as c_int + 1, STATUSES);
         assert_eq!((text(-1), text(STATUSES)), (c"not a status", c"not a status"));
     }
 }

@@ -123,6 +123,27 @@ fn gradients_come_with_the_losses_or_alone() {
     slices::segmentation_loss_gradient(from, &scores, to, &pseudo, &mut expected, &mut scratch).unwrap();
     assert_eq!(gradient, expected);
     assert_eq!(wseg_segmentation_loss_scratch(small, WsegShape { c: 3, ..large }), usize::MAX);
+
+    assert_eq!(wseg_gated_segmentation_loss_scratch(small, large), len);
+    assert_eq!(
+        wseg_gated_segmentation_loss_scratch(WsegShape { c: 1, ..small }, WsegShape { c: 1, ..large }),
+        usize::MAX
+    );
+    for label in [0.0, 1.0] {
+        let (from_c, memory) = (pseudo.as_ptr(), scratch.as_mut_ptr());
+        let gradient_at = gradient.as_mut_ptr();
+        // SAFETY: the arrays are as long as the shapes say.
+        let status = unsafe {
+            wseg_gated_segmentation_loss(small, logits, large, from_c, &label, &mut loss, gradient_at, memory, len)
+        };
+        assert_eq!(status, WsegStatus::Ok);
+        assert_eq!(loss, slices::gated_segmentation_loss(from, &scores, to, &pseudo, &[label], &mut scratch).unwrap());
+        slices::gated_segmentation_loss_gradient(from, &scores, to, &pseudo, &[label], &mut expected, &mut scratch)
+            .unwrap();
+        assert_eq!(gradient, expected);
+        // The pseudo labels claim the class: without its label the sample does not count.
+        assert_eq!((loss > 0.0, gradient != [0.0; 4]), (label == 1.0, label == 1.0));
+    }
 }
 
 #[test]

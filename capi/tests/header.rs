@@ -9,7 +9,7 @@ fn the_header_is_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(folder.join("cbindgen.toml")).expect("the configuration");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["status", "constants", "masks", "losses", "refinement", "gates"] {
+    for file in ["status", "constants", "masks", "losses", "refinement", "gates", "crf"] {
         builder = builder.with_src(folder.join("src").join(file).with_extension("rs"));
     }
     let mut generated = Vec::new();

@@ -13,8 +13,12 @@ const CLASSES = [
 /** Longest side that is worked on, in pixels. */
 const LONGEST = 320;
 
+/** How much of the refined masks the CRF believes where nothing is drawn; the rest is shared by all classes. */
+const BELIEVED = 0.9;
+
 const element = (id) => document.getElementById(id);
 const number = (id) => Number(element(id).value);
+const method = () => document.querySelector("input[name=method]:checked").value;
 const view = element("view");
 
 const page = {
@@ -25,10 +29,14 @@ const page = {
   height: 0,
   /** [3, height, width] in 0..1. */
   image: new Float32Array(),
+  /** [height, width, 3], as the CRF takes it. */
+  bytes: new Uint8Array(),
   /** For each pixel 0 where nothing is drawn, else the class and 1. */
   seeds: new Uint8Array(),
   /** [classes, height, width], refined. */
   masks: new Float32Array(),
+  /** What the CRF was given and what it made of it, [used classes, height, width], and which classes these are. */
+  crf: { used: [], given: new Float32Array(), refined: new Float32Array() },
   /** For each pixel its class. */
   labels: new Uint8Array(),
   current: 1,
@@ -48,11 +56,8 @@ function scribbled(masks) {
   return masks;
 }
 
-/** Refines the scribbles, which hold in every round, and labels each pixel by its strongest class. */
-function refine() {
-  const pixels = page.width * page.height;
-  const start = performance.now();
-  let masks = scribbled(new Float32Array(CLASSES.length * pixels));
+/** PAMR of the scribbles, which hold in every round. */
+function pamr(masks) {
   const options = {
     classes: CLASSES.length,
     width: page.width,
@@ -62,6 +67,50 @@ function refine() {
   };
   for (let round = 0; round < number("rounds"); round++) {
     masks = scribbled(library.refine(masks, page.image, options));
+  }
+  return masks;
+}
+
+/** The dense CRF of the classes that are drawn: certain where something is, elsewhere mostly what the masks say. */
+function crf(masks) {
+  const pixels = page.width * page.height;
+  const used = CLASSES.map((_, c) => c).filter((c) => page.seeds.includes(c + 1));
+  if (used.length === 0) return masks;
+  const given = new Float32Array(used.length * pixels);
+  for (let i = 0; i < pixels; i++) {
+    let sum = 0;
+    for (const c of used) sum += masks[c * pixels + i];
+    const believed = page.seeds[i] > 0 ? 1 : sum > 0 ? BELIEVED : 0;
+    used.forEach((c, k) => {
+      const share = believed > 0 ? masks[c * pixels + i] / sum : 0;
+      given[k * pixels + i] = believed * share + (1 - believed) / used.length;
+    });
+  }
+  const refined = library.denseCrf(given, page.bytes, {
+    classes: used.length,
+    width: page.width,
+    height: page.height,
+    iterations: number("crf-iterations"),
+    gaussian: { compat: number("gaussian-compat"), sxy: number("gaussian-sxy") },
+    bilateral: { compat: number("bilateral-compat"), sxy: number("bilateral-sxy"), srgb: number("bilateral-srgb") },
+  });
+  page.crf = { used, given, refined };
+  const all = new Float32Array(masks.length);
+  used.forEach((c, k) => all.set(refined.subarray(k * pixels, (k + 1) * pixels), c * pixels));
+  return all;
+}
+
+/** Refines the scribbles and labels each pixel by its strongest class. */
+function refine() {
+  const pixels = page.width * page.height;
+  const start = performance.now();
+  let masks = scribbled(new Float32Array(CLASSES.length * pixels));
+  try {
+    if (method().includes("pamr")) masks = pamr(masks);
+    if (method().includes("crf")) masks = crf(masks);
+  } catch (error) {
+    element("problem").textContent = `The masks cannot be refined: ${error.message}.`;
+    return;
   }
   page.masks = masks;
   for (let i = 0; i < pixels; i++) {
@@ -76,7 +125,8 @@ function refine() {
 
 /** Refines before the next frame, however often it is asked for until then. */
 function refineSoon() {
-  for (const id of ["iterations", "dilations", "rounds"]) element(`${id}-value`).textContent = element(id).value;
+  element("pamr").disabled = !method().includes("pamr");
+  element("crf").disabled = !method().includes("crf");
   if (waiting || !library) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -105,10 +155,17 @@ function draw() {
 /** Starts with a picture of the working size. */
 function begin(picture, width, height) {
   [page.width, page.height] = [view.width, view.height] = [width, height];
+  view.style.setProperty("--ratio", width / height);
   photo = picture;
   const pixels = width * height;
   page.image = new Float32Array(3 * pixels);
-  for (let i = 0; i < pixels; i++) for (let k = 0; k < 3; k++) page.image[k * pixels + i] = photo.data[4 * i + k] / 255;
+  page.bytes = new Uint8Array(3 * pixels);
+  for (let i = 0; i < pixels; i++) {
+    for (let k = 0; k < 3; k++) {
+      page.bytes[3 * i + k] = photo.data[4 * i + k];
+      page.image[k * pixels + i] = photo.data[4 * i + k] / 255;
+    }
+  }
   clear();
 }
 
@@ -204,7 +261,16 @@ view.addEventListener("pointermove", (event) => {
   last = next;
 });
 for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, () => (last = undefined));
-for (const id of ["iterations", "dilations", "rounds"]) element(id).addEventListener("input", refineSoon);
+for (const input of document.querySelectorAll(".slider input")) {
+  const output = document.createElement("output");
+  output.textContent = input.value;
+  input.after(output);
+  input.addEventListener("input", () => {
+    output.textContent = input.value;
+    if (input.id !== "brush") refineSoon();
+  });
+}
+element("method").addEventListener("change", refineSoon);
 element("divider").addEventListener("input", draw);
 element("clear").addEventListener("click", clear);
 element("download").addEventListener("click", download);
@@ -212,7 +278,7 @@ element("open").addEventListener("change", ({ target }) => target.files[0] && op
 CLASSES.forEach(({ name, colour }, c) => {
   const button = document.createElement("button");
   button.textContent = name;
-  button.style.borderColor = `rgb(${colour})`;
+  button.style.setProperty("--colour", `rgb(${colour})`);
   button.addEventListener("click", () => {
     page.current = c;
     [...element("classes").children].forEach((other) => other.setAttribute("aria-pressed", other === button));

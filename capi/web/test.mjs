@@ -1,7 +1,8 @@
 // Uses the page in a headless Chromium as a person would: node test.mjs CHROMIUM PAGE.html FOLDER
 //
-// Draws, waits for the masks, moves a slider, downloads the PNG. Leaves in FOLDER what the page worked on and what it
-// found, for a comparison with the library built for this machine, and prints one line a claim.
+// Draws, waits for the masks, moves sliders, changes the method, downloads the PNG. Leaves in FOLDER what the page worked
+// on and what it found, for a comparison with the library built for this machine and with the command line, and a picture
+// of the page, and prints one line a claim.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from "node:fs";
@@ -14,7 +15,7 @@ const profile = mkdtempSync(join(tmpdir(), "wseg-page-"));
 const browser = spawn(
   chromium,
   ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", `--user-data-dir=${profile}`,
-    "--window-size=1000,900", "--remote-debugging-pipe", "about:blank"],
+    "--window-size=1200,900", "--remote-debugging-pipe", "about:blank"],
   { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
 );
 
@@ -85,7 +86,49 @@ async function click(selector) {
 
 const array = (name) => evaluate(`btoa(Array.from(new Uint8Array(page.${name}.buffer, page.${name}.byteOffset,
   page.${name}.byteLength), (byte) => String.fromCharCode(byte)).join(""))`).then((text) => Buffer.from(text, "base64"));
+/** Moves sliders and waits for the masks. */
+async function slide(values) {
+  const runs = await evaluate("page.runs");
+  for (const [id, value] of Object.entries(values)) {
+    await evaluate(`element("${id}").value = ${value}; element("${id}").dispatchEvent(new Event("input"))`);
+  }
+  await until("a refinement", async () => (await evaluate("page.runs")) > runs);
+}
+
 const label = (x, y) => evaluate(`page.labels[${y} * page.width + ${x}]`);
+
+/** The dense CRF, with constants that are not its own, after PAMR and alone. */
+async function useCrf() {
+  const runs = await evaluate("page.runs");
+  await click("#method input[value='pamr+crf']");
+  await until("a refinement", async () => (await evaluate("page.runs")) > runs);
+  claim("the CRF's sliders work", await evaluate("!element('crf').disabled && !element('pamr').disabled"));
+  const constants = { "crf-iterations": 7, "gaussian-compat": 4, "gaussian-sxy": 2, "bilateral-compat": 8,
+    "bilateral-sxy": 60, "bilateral-srgb": 10 };
+  await slide(constants);
+  claim("the CRF works on the classes that are drawn", (await evaluate("page.crf.used.join()")) === "0,1,2");
+  for (const name of ["given", "refined"]) writeFileSync(join(folder, `crf-${name}`), await array(`crf.${name}`));
+  writeFileSync(join(folder, "crf-labels"), await array("labels"));
+  writeFileSync(join(folder, "crf-constants"), Object.values(constants).join(" "));
+  const png = await evaluate(`(async () => {
+    const canvas = new OffscreenCanvas(page.width, page.height);
+    canvas.getContext("2d").putImageData(photo, 0, 0);
+    const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  })()`);
+  writeFileSync(join(folder, "photo.png"), Buffer.from(png, "base64"));
+  const { data } = await send("Page.captureScreenshot", { format: "png" });
+  writeFileSync(join(folder, "page.png"), Buffer.from(data, "base64"));
+
+  const both = (await array("masks")).toString("base64");
+  await click("#method input[value='crf']");
+  await until("a refinement", () => evaluate("element('pamr').disabled && !waiting"));
+  claim("the CRF alone gives other masks", (await array("masks")).toString("base64") !== both);
+  claim("it finds the disc, too", (await label(32, 70)) === 1 && (await label(86, 70)) === 1);
+  const strong = (await array("masks")).toString("base64");
+  await slide({ "bilateral-compat": 0 });
+  claim("its sliders change the masks", (await array("masks")).toString("base64") !== strong);
+}
 
 async function use() {
   const { targetInfos } = await send("Target.getTargets");
@@ -131,10 +174,10 @@ async function use() {
   claim("it shows the label of every pixel", same);
 
   const before = (await array("masks")).toString("base64");
-  const runs = await evaluate("page.runs");
-  await evaluate("element('iterations').value = 2; element('iterations').dispatchEvent(new Event('input'))");
-  await until("a refinement", async () => (await evaluate("page.runs")) > runs);
+  await slide({ iterations: 2 });
   claim("the slider changes the masks", (await array("masks")).toString("base64") !== before);
+  claim("the CRF's sliders rest", await evaluate("element('crf').disabled && !element('pamr').disabled"));
+  await useCrf();
 
   const colour = () => evaluate("Array.from(view.getContext('2d').getImageData(86, 70, 1, 1).data).join()");
   const after = await colour();

@@ -7,7 +7,7 @@
 use crate::{
     Axes, Tensor,
     activation::{relu, sigmoid, softmax, with_background},
-    loss::class_weights,
+    loss::{claims_what_is_labelled, class_weights},
     pooling::{Pooling, ngwp},
     shape::{Shape, expect},
 };
@@ -90,10 +90,35 @@ pub fn soft_margin<T: Tensor>(scores: &T, labels: &T) -> Result<T, T::Error> {
 pub fn segmentation_loss<T: Tensor>(logits: &T, pseudo: &T) -> Result<T, T::Error> {
     let shape = pseudo.shape();
     expect(logits.shape(), shape)?;
-    let weights = pseudo.mul(&class_weights(pseudo)?)?;
     let claimed = pseudo.sum(Axes::Spatial)?.sum(Axes::Channel)?;
     let total = claimed.sum(Axes::Batch)?;
     let divisor = total.maximum(&total.fill(Shape::SCALAR, 1.0)?)?;
     let share = claimed.div(&divisor)?.affine(1.0 / (shape.h * shape.w).max(1) as f64, 0.0)?;
-    softmax(logits)?.mul(&weights.sum(Axes::Channel)?)?.sub(&weights)?.mul(&share)
+    cross_entropy(logits, pseudo)?.mul(&share)
+}
+
+/// Gradient of the class-balanced cross entropy, summed over the pixels, with logits of the pseudo labels' size.
+fn cross_entropy<T: Tensor>(logits: &T, pseudo: &T) -> Result<T, T::Error> {
+    let weights = pseudo.mul(&class_weights(pseudo)?)?;
+    softmax(logits)?.mul(&weights.sum(Axes::Channel)?)?.sub(&weights)
+}
+
+/// Gradient of the mean of the reference's gated segmentation loss with logits of the pseudo labels' size: that of the
+/// cross entropy for a sample that claims what is labelled, 0 for another.
+///
+/// # Shapes
+/// logits, pseudo `[n, c + 1, h, w]`, labels `[n, c, 1, 1]` -> `[n, c + 1, h, w]`
+///
+/// # Errors
+/// [`ShapeError`](crate::ShapeError) if the shapes do not match, as for [`segmentation_loss`].
+///
+/// # Reference
+/// Derivative of [`loss::gated_segmentation_loss_mean`](crate::loss::gated_segmentation_loss_mean).
+pub fn gated_segmentation_loss<T: Tensor>(logits: &T, pseudo: &T, labels: &T) -> Result<T, T::Error> {
+    let shape = pseudo.shape();
+    expect(logits.shape(), shape)?;
+    expect(labels.shape().with_channels(labels.shape().c + 1), shape.with_size(1, 1))?;
+    let elements = shape.n.saturating_mul(shape.h.saturating_mul(shape.w)).max(1);
+    let share = claims_what_is_labelled(pseudo, labels)?.affine(1.0 / elements as f64, 0.0)?;
+    cross_entropy(logits, pseudo)?.mul(&share)
 }

@@ -44,7 +44,7 @@
 //! | (14) nGWP; its limits (17) to (20) are tests | [`pooling::ngwp`] | within `classify` |
 //! | (15), (16) size-focal penalty | [`pooling::focal_penalty`] | within `classify` |
 //! | (21), (23) segmentation loss | [`loss::segmentation_loss`] | `segmentation_loss` |
-//! | gradients of (12), of (13) to (16), of (21) to (23), for backends without their own | [`gradient`] | on [`slices`] |
+//! | gradients of (12), of (13) to (16), of (21) to (23), of the gated loss, for backends without their own | [`gradient`] | on [`slices`] |
 //! | (22) class weights | [`loss::class_weights`] | within `segmentation_loss` |
 //! | the reference's gated loss | [`loss::gated_segmentation_loss`] | - |
 //! | PAMR: standard deviation, affinity, iteration | [`pamr::stdev`], [`pamr::Affinity`], [`pamr::refine`] | `pamr` |

@@ -100,11 +100,16 @@ pub fn gated_segmentation_loss<T: Tensor>(logits: &T, pseudo: &T, labels: &T) ->
     let shape = pseudo.shape();
     expect(labels.shape().with_channels(labels.shape().c + 1), Shape::new(shape.n, shape.c, 1, 1))?;
     let per_sample = balanced_cross_entropy(logits, pseudo)?.affine(1.0 / pixels(shape)?, 0.0)?;
+    per_sample.mul(&claims_what_is_labelled(pseudo, labels)?)
+}
+
+/// 1 for each sample whose claimed classes are the labelled ones and the background, else 0: `[n, 1, 1, 1]`.
+pub(crate) fn claims_what_is_labelled<T: Tensor>(pseudo: &T, labels: &T) -> Result<T, T::Error> {
     let zero = pseudo.fill(Shape::SCALAR, 0.0)?;
     let present = pseudo.max(Axes::Spatial)?.gt(&zero)?;
     let wanted = crate::activation::with_background(labels, 1.0)?.gt(&zero)?;
     let differs = wanted.sub(&present)?.abs()?.max(Axes::Channel)?;
-    per_sample.mul(&differs.affine(-1.0, 1.0)?)
+    differs.affine(-1.0, 1.0)
 }
 
 /// Mean of [`gated_segmentation_loss`] over the batch.

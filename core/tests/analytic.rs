@@ -5,7 +5,7 @@ mod support;
 use support::{Random, assert_close, golden::Golden, random_claims, values, with_arena};
 use wseg_core::{
     Kernels, Pooling, Shape, Tensor, gradient,
-    loss::segmentation_loss,
+    loss::{gated_segmentation_loss_mean, segmentation_loss},
     pooling::{classify, focal_penalty},
     slices::{self, Real},
 };
@@ -60,6 +60,29 @@ fn segmentation<F: Real>(from: Shape, logits: &[F], to: Shape, pseudo: &[F]) -> 
     (loss, gradient)
 }
 
+/// The gated loss and its gradient.
+fn gated<F: Real>(from: Shape, logits: &[F], to: Shape, pseudo: &[F], labels: &[F]) -> (F, Vec<F>) {
+    let mut scratch = blank(slices::segmentation_loss_scratch(to) + 100);
+    let loss = slices::gated_segmentation_loss(from, logits, to, pseudo, labels, &mut scratch).unwrap();
+    let mut gradient = blank(logits.len());
+    slices::gated_segmentation_loss_gradient(from, logits, to, pseudo, labels, &mut gradient, &mut scratch).unwrap();
+    (loss, gradient)
+}
+
+/// Labels `[n, c - 1]` of the classes that each sample claims, but for the last sample, whose first label is wrong; and
+/// the background claimed by all.
+fn labels_of(pseudo: &mut [f64], shape: Shape) -> Vec<f64> {
+    let plane = shape.h * shape.w;
+    let mut labels = Vec::new();
+    for sample in pseudo.chunks_mut(shape.c * plane) {
+        (0..shape.c).for_each(|c| sample[c * plane] = f64::from(u8::from(c == 0)));
+        labels.extend((1..shape.c).map(|c| f64::from(u8::from(sample[c * plane..][..plane].contains(&1.0)))));
+    }
+    let wrong = labels.len() - (shape.c - 1);
+    labels[wrong] = 1.0 - labels[wrong];
+    labels
+}
+
 fn gradients_equal_the_golden_ones<F: Tolerance>() {
     for name in ["classification_small", "classification_eps0", "classification_saturated", "classification_voc"] {
         let golden = Golden::read(name);
@@ -89,6 +112,10 @@ fn gradients_equal_the_golden_ones<F: Tolerance>() {
         let (loss, gradient) = segmentation::<F>(from, &cast(&logits), to, &cast(&pseudo));
         assert_close(&[loss.to_f64()], &golden.array("out.loss_seg").1, F::TOLERANCE);
         assert_close(&back(&gradient), &golden.array("out.grad_logits").1, F::TOLERANCE);
+        let labels = golden.array("in.labels").1;
+        let (loss, gradient) = gated::<F>(from, &cast(&logits), to, &cast(&pseudo), &cast(&labels));
+        assert_close(&[loss.to_f64()], &golden.array("out.loss_gated_mean").1, F::TOLERANCE);
+        assert_close(&back(&gradient), &golden.array("out.grad_gated_logits").1, F::TOLERANCE);
     }
 }
 
@@ -159,6 +186,13 @@ fn loss_gradients_are_those_of_central_differences() {
         let (_, gradient) = segmentation(from, &logits, to, &pseudo);
         let expected = differences(&logits, |logits| segmentation(from, logits, to, &pseudo).0);
         assert_close(&gradient, &expected, DIFFERENCE);
+        let mut pseudo = pseudo;
+        let labels = labels_of(&mut pseudo, to);
+        let (_, gradient) = gated(from, &logits, to, &pseudo, &labels);
+        let expected = differences(&logits, |logits| gated(from, logits, to, &pseudo, &labels).0);
+        assert_close(&gradient, &expected, DIFFERENCE);
+        let (counted, not) = gradient.split_at(gradient.len() / 2);
+        assert!(counted.iter().any(|&slope| slope != 0.0) && not.iter().all(|&slope| slope == 0.0));
     }
 }
 
@@ -185,6 +219,17 @@ fn slices_equal_the_definitions() {
             let (loss, actual) = segmentation(shape, &scores, shape, &claims);
             assert_close(&actual, &values(&gradient::segmentation_loss(&tensor, &pseudo).unwrap()), 1e-13);
             assert_close(&[loss], &values(&segmentation_loss(&tensor, &pseudo).unwrap()), 1e-13);
+            if shape.c > 1 {
+                let mut claims = claims;
+                let labels = labels_of(&mut claims, shape);
+                let pseudo = arena.tensor(shape, &claims).unwrap();
+                let side = arena.tensor(Shape::new(shape.n, shape.c - 1, 1, 1), &labels).unwrap();
+                let (loss, actual) = gated(shape, &scores, shape, &claims, &labels);
+                let expected = gradient::gated_segmentation_loss(&tensor, &pseudo, &side).unwrap();
+                assert_close(&actual, &values(&expected), 1e-13);
+                let expected = gated_segmentation_loss_mean(&tensor, &pseudo, &side).unwrap();
+                assert_close(&[loss], &values(&expected), 1e-13);
+            }
         }
     });
 }
@@ -231,6 +276,8 @@ fn without_a_claim_the_gradient_is_zero() {
     let logits = Random(59).values(shape, 9.0);
     let (loss, gradient) = segmentation(shape, &logits, shape, &vec![0.0; shape.count()]);
     assert_eq!((loss, gradient), (0.0, vec![0.0; shape.count()]));
+    let (loss, gradient) = gated(shape, &logits, shape, &vec![0.0; shape.count()], &[0.0; 4]);
+    assert_eq!((loss, gradient), (0.0, vec![0.0; shape.count()]));
 }
 
 #[test]
@@ -242,5 +289,7 @@ fn shapes_that_do_not_go_together_are_refused() {
         assert!(gradient::soft_margin(&map, &side).is_err());
         assert!(gradient::segmentation_loss(&map, &map.resize(2, 2, wseg_core::Corners::Aligned).unwrap()).is_err());
         assert!(map.segmentation_loss(&map).is_ok());
+        assert!(gradient::gated_segmentation_loss(&map, &map, &side).is_err());
+        assert!(gradient::gated_segmentation_loss(&map, &map, &make(Shape::new(1, 1, 1, 1))).is_ok());
     });
 }

@@ -107,6 +107,19 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
 
     let other = slices::segmentation_loss(SHAPE, &maps, SHAPE.with_channels(2), &maps, &mut [0.0; 99]);
     assert!(matches!(other, Err(SliceError::Shape(_))));
+    let gated = |labels: &[f32]| slices::gated_segmentation_loss(SHAPE, &maps, SHAPE, &maps, labels, &mut [0.0; 99]);
+    let sides = Shape::new(2, 2, 1, 1);
+    assert_eq!(gated(&[1.0; 3]), Err(SliceError::Length { shape: sides, given: 3 }));
+    assert!(gated(&[1.0; 4]).is_ok());
+    let alone = slices::gated_segmentation_loss(
+        single.with_channels(1),
+        &maps[..99],
+        single.with_channels(1),
+        &maps[..99],
+        &[],
+        &mut [0.0; 99],
+    );
+    assert_eq!(alone, Err(SliceError::Empty(Shape::new(1, 0, 1, 1))));
     assert_eq!(slices::soft_margin::<f32>(&[], &[]), Err(SliceError::Empty(Shape::new(1, 0, 1, 1))));
     for error in [SliceError::NoDilation, apart, SliceError::Scratch { needed: 1, given: 0 }] {
         assert!(!error.to_string().is_empty());
@@ -130,6 +143,7 @@ fn the_documentation_states_the_scratch_memory() {
     let image = |shape: Shape| shape.with_channels(3);
     bytes("[`class_scores_gradient`]", &slices::class_scores_gradient_scratch);
     bytes("[`segmentation_loss`] and its gradient", &slices::segmentation_loss_scratch);
+    bytes("[`gated_segmentation_loss`] and its gradient", &slices::segmentation_loss_scratch);
     bytes("[`pseudo_labels`]", &slices::pseudo_labels_scratch);
     bytes("[`pamr`]", &|shape| slices::pamr_streamed_scratch(shape, image(shape)));
     bytes("[`pamr`] with stored weights", &|shape| slices::pamr_stored_scratch(shape, image(shape), &Pamr::default()));

@@ -1,6 +1,7 @@
 //! The two kernels' features: what of a pixel decides how much it has to do with another.
 
 use super::CrfError;
+use crate::arena::part::at;
 
 /// A picture, eight bits a channel: what the bilateral kernel follows.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +116,8 @@ pub(super) struct Positions<'a> {
 /// Column and row of a pixel, in units of `sxy`.
 #[inline(always)]
 fn position(image: Rgb<'_>, index: usize, sxy: f32) -> [f32; 2] {
-    [(index % image.width) as f32 / sxy, (index / image.width) as f32 / sxy]
+    let width = image.width.max(1);
+    [(index % width) as f32 / sxy, (index / width) as f32 / sxy]
 }
 
 impl Features<3> for Positions<'_> {
@@ -142,7 +144,7 @@ impl Features<6> for PositionsAndColours<'_> {
     fn at(&self, index: usize) -> [f32; 6] {
         let [x, y] = position(self.image, index, self.sxy as f32);
         let srgb = self.srgb as f32;
-        let [r, g, b] = self.image.pixels[index].map(|channel| f32::from(channel) / srgb);
+        let [r, g, b] = at(self.image.pixels, index).map(|channel| f32::from(channel) / srgb);
         [0.0, x, y, r, g, b]
     }
 

@@ -10,12 +10,13 @@ use super::{
     CrfError, Executor, Kernel, Rgb,
     executor::Phase,
     kernel::{Features, Positions, PositionsAndColours},
-    memory::{reserved, zeroed},
+    memory::{filled, zeroed},
     phases::{Blur, Slice, Splat},
     rows::{self, Load, Unload},
     simplex::{Grid, Key, Simplex},
     table::Table,
 };
+use crate::arena::part::{self, at, part, rows_mut, split_mut};
 
 /// Pixels whose simplices are found together, before their corners are numbered: some that stay in cache.
 const BATCH: usize = 1 << 14;
@@ -69,20 +70,21 @@ impl Lattice {
         }
         let grid = Grid::new(features)?;
         let mut table = Table::new()?;
-        let mut slices: Vec<Share> = reserved(shares)?;
+        let mut slices: Vec<Share> = zeroed(shares)?;
+        let mut unfilled = rows_mut(&mut slices, N);
         // Neighbouring pixels share most corners: those of the pixel before are looked at first.
         let (mut keys, mut rows) = ([Key::MAX; N], [0; N]);
         let mut simplices = zeroed::<Simplex<N>>(BATCH.min(pixels))?;
         for start in (0..pixels).step_by(BATCH) {
-            let simplices = &mut simplices[..BATCH.min(pixels - start)];
+            let simplices = split_mut(&mut simplices, BATCH.min(pixels - start)).0;
             executor.run(&Embed { grid, features, start }, simplices);
-            for simplex in &*simplices {
-                for corner in 0..N {
-                    let key = simplex.corners[corner];
-                    if key != keys[corner] || rows[corner] == 0 {
-                        (keys[corner], rows[corner]) = (key, table.insert(key)?);
+            for (simplex, shares) in simplices.iter().zip(&mut unfilled) {
+                let corners = simplex.corners.iter().zip(&simplex.shares).zip(keys.iter_mut().zip(&mut rows));
+                for (((&corner, &weight), (key, row)), share) in corners.zip(shares) {
+                    if corner != *key || *row == 0 {
+                        (*key, *row) = (corner, table.insert(corner)?);
                     }
-                    slices.push(Share { row: rows[corner], weight: simplex.shares[corner] });
+                    *share = Share { row: *row, weight };
                 }
             }
         }
@@ -99,22 +101,18 @@ impl Lattice {
     /// Number of lattice points.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.starts.len() - 1
+        self.starts.len().saturating_sub(1)
     }
 
     /// Number of pixels.
     #[must_use]
     pub fn pixels(&self) -> usize {
-        self.slices.len() / self.corners
+        self.slices.len() / self.corners.max(1)
     }
 
     /// Takes the normalisation and the lattice's gain into the shares.
     fn normalise(&mut self, executor: &impl Executor) -> Result<(), CrfError> {
-        let ones: Vec<f32> = {
-            let mut ones = zeroed(self.pixels())?;
-            ones.fill(1.0);
-            ones
-        };
+        let ones: Vec<f32> = filled(self.pixels(), 1.0)?;
         // The blur's gain, with which a point's value comes back to itself: 2^d / (1 + 2^d), "alpha" in public code.
         let gain = 1.0 / (1.0 + libm::exp2f(-((self.corners - 1) as f32)));
         let mut sums = zeroed(self.pixels())?;
@@ -123,11 +121,11 @@ impl Lattice {
         executor.run(&Slice { lattice: self, values: values.now(), stride: 1 }, &mut sums);
         let norms = sums.iter_mut();
         norms.for_each(|sum| *sum = 1.0 / libm::sqrtf(*sum * gain + 1e-20));
-        for (slices, &norm) in self.slices.chunks_exact_mut(self.corners).zip(&sums) {
+        for (slices, &norm) in rows_mut(&mut self.slices, self.corners).zip(&sums) {
             slices.iter_mut().for_each(|share| share.weight *= norm * gain);
         }
         for share in &mut self.splats {
-            share.weight *= sums[share.row as usize];
+            share.weight *= at(&sums, share.row as usize);
         }
         Ok(())
     }
@@ -206,15 +204,15 @@ impl Values {
     /// Splats the pixels' rows onto the lattice and blurs it.
     pub(super) fn spread(&mut self, lattice: &Lattice, axes: AxisOrder, pixels: &[f32], executor: &impl Executor) {
         let stride = self.stride;
-        executor.run(&Splat { lattice, pixels, stride }, &mut self.now[stride..]);
+        executor.run(&Splat { lattice, pixels, stride }, split_mut(&mut self.now, stride).1);
         let points = lattice.points();
         for step in 0..lattice.corners {
             let axis = match axes {
                 AxisOrder::Forward => step,
                 AxisOrder::Backward => lattice.corners - 1 - step,
             };
-            let neighbours = &lattice.neighbours[axis * points..][..points];
-            executor.run(&Blur { neighbours, values: &self.now, stride }, &mut self.next[stride..]);
+            let neighbours = part(&lattice.neighbours, axis * points..(axis + 1) * points);
+            executor.run(&Blur { neighbours, values: &self.now, stride }, split_mut(&mut self.next, stride).1);
             core::mem::swap(&mut self.now, &mut self.next);
         }
     }
@@ -224,18 +222,22 @@ impl Values {
 fn transposed(slices: &[Share], corners: usize, points: usize) -> Result<(Vec<u32>, Vec<Share>), CrfError> {
     let mut starts: Vec<u32> = zeroed(points + 1)?;
     for share in slices {
-        starts[share.row as usize] += 1;
+        if let Some(count) = starts.get_mut(share.row as usize) {
+            *count += 1;
+        }
     }
     // starts[p] is now the number of shares of point p, and becomes where those of point p begin ...
     let mut total = 0;
-    for start in &mut starts[1..] {
+    for start in starts.iter_mut().skip(1) {
         (*start, total) = (total, total + *start);
     }
     let mut splats: Vec<Share> = zeroed(slices.len())?;
-    for (pixel, slices) in (0..).zip(slices.chunks_exact(corners)) {
+    for (pixel, slices) in (0..).zip(part::rows(slices, corners)) {
         for share in slices {
-            let place = &mut starts[share.row as usize];
-            splats[*place as usize] = Share { row: pixel, weight: share.weight };
+            let Some(place) = starts.get_mut(share.row as usize) else { continue };
+            if let Some(splat) = splats.get_mut(*place as usize) {
+                *splat = Share { row: pixel, weight: share.weight };
+            }
             *place += 1;
         }
     }
@@ -283,7 +285,8 @@ impl<const N: usize> Phase for Neighbours<'_, N> {
     fn run(&self, first: usize, out: &mut [[u32; 2]]) {
         let keys = self.table.keys();
         for (index, neighbours) in (first..).zip(out) {
-            let (axis, key) = (index / keys.len(), keys[index % keys.len()]);
+            let points = keys.len().max(1);
+            let (axis, key) = (index / points, at(keys, index % points));
             let step = self.grid.step(axis);
             *neighbours = [self.table.find(key.wrapping_sub(step)), self.table.find(key.wrapping_add(step))];
         }

@@ -30,7 +30,9 @@
 //! # Memory
 //! For P pixels, C classes (rounded up to a multiple of 8) and M lattice points of a kernel with d features (M is at most
 //! P (d + 1), and far less in photos), in bytes: 8 P C for probabilities and result;
-//! for each kernel 16 P (d + 1) + 8 M (d + 1) + 8 M C.
+//! for each kernel 16 P (d + 1) + 8 M (d + 1) + 8 M C; and, only while its lattice is built, 40 to 120 M for a hash table.
+//! Every buffer is asked for in a way that may fail, with [`CrfError::Memory`]; no path of [`infer`] panics or aborts, as
+//! the C library's symbol table shows. [`slices`](crate::slices) has a table of measured peaks.
 //!
 //! # Threads
 //! They are the caller's: [`infer`] takes an [`Executor`], which may split every [`Phase`] over any threads. The result
@@ -182,7 +184,7 @@ pub fn infer(
     let term = |(weight, kernel)| Term::new(image, kernel, weight, stride, executor);
     let (gaussian, bilateral) = executor.both(|| term(gaussian), || term(bilateral));
     // A kernel without weight says nothing.
-    let mut terms: Vec<Term> = [gaussian?, bilateral?].into_iter().flatten().collect();
+    let mut terms: [Option<Term>; 2] = [gaussian?, bilateral?];
 
     let mut logits = zeroed(pixels.saturating_mul(stride))?;
     let floor = crf.floor as f32;
@@ -199,13 +201,13 @@ pub fn infer(
     executor.run(&Load { maps: probabilities, pixels, classes, padding, value }, &mut logits);
 
     let mut q = zeroed(logits.len())?;
-    executor.run(&Update { logits: &logits, messages: &[], stride }, &mut q);
+    executor.run(&Update { logits: &logits, messages: [None; 2], stride }, &mut q);
     for _ in 0..crf.iterations {
-        for term in &mut terms {
+        for term in terms.iter_mut().flatten() {
             term.values.spread(&term.lattice, AxisOrder::Forward, &q, executor);
         }
-        let messages: Vec<Message<'_>> = terms.iter().map(Term::message).collect();
-        executor.run(&Update { logits: &logits, messages: &messages, stride }, &mut q);
+        let messages = terms.each_ref().map(|term| term.as_ref().map(Term::message));
+        executor.run(&Update { logits: &logits, messages, stride }, &mut q);
     }
     // The logits have done their work: what held their rows is large enough for the maps.
     let mut maps = logits;

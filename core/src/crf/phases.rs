@@ -3,8 +3,9 @@
 use super::{
     executor::Phase,
     lattice::{Lattice, Share},
-    rows::{add_scaled, for_tiles, softmax, tile},
+    rows::{add_scaled, for_tiles, set_tile, softmax, tile},
 };
+use crate::arena::part::{at, part, rows, rows_mut, split};
 
 /// Pixels whose rows stay in the nearest cache while they are finished.
 const BLOCK: usize = 64;
@@ -26,11 +27,12 @@ impl Phase for Splat<'_> {
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [f32]) {
         let (stride, starts) = (self.stride, &self.lattice.starts);
-        for (point, row) in (first / stride..).zip(out.chunks_exact_mut(stride)) {
-            let shares = &self.lattice.splats[starts[point] as usize..starts[point + 1] as usize];
+        for (point, row) in (first / stride.max(1)..).zip(rows_mut(out, stride)) {
+            let shares = at(starts, point) as usize..at(starts, point + 1) as usize;
+            let shares = part(&self.lattice.splats, shares);
             for_tiles!(stride, |channel, WIDTH| {
                 let sum = gathered::<WIDTH>(shares, self.pixels, stride, channel);
-                row[channel..channel + WIDTH].copy_from_slice(&sum);
+                set_tile(row, channel, sum);
             });
         }
     }
@@ -63,17 +65,18 @@ impl Phase for Blur<'_> {
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [f32]) {
         let (stride, values) = (self.stride, self.values);
-        let first = first / stride;
-        for ((point, &[before, after]), row) in
-            (first + 1..).zip(&self.neighbours[first..]).zip(out.chunks_exact_mut(stride))
-        {
+        let first = first / stride.max(1);
+        let neighbours = split(self.neighbours, first).1;
+        for ((point, &[before, after]), row) in (first + 1..).zip(neighbours).zip(rows_mut(out, stride)) {
             for_tiles!(stride, |channel, WIDTH| {
                 let own = tile::<WIDTH>(values, stride, point, channel);
                 let before = tile::<WIDTH>(values, stride, before as usize, channel);
                 let after = tile::<WIDTH>(values, stride, after as usize, channel);
-                for (c, value) in row[channel..channel + WIDTH].iter_mut().enumerate() {
-                    *value = own[c] + 0.5 * (before[c] + after[c]);
+                let mut sum = *own;
+                for (sum, (&before, &after)) in sum.iter_mut().zip(before.iter().zip(after)) {
+                    *sum += 0.5 * (before + after);
                 }
+                set_tile(row, channel, sum);
             });
         }
     }
@@ -96,11 +99,11 @@ impl Phase for Slice<'_> {
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [f32]) {
         let (stride, corners) = (self.stride, self.lattice.corners);
-        let slices = self.lattice.slices[first / stride * corners..].chunks_exact(corners);
-        for (shares, row) in slices.zip(out.chunks_exact_mut(stride)) {
+        let slices = rows(split(&self.lattice.slices, first / stride.max(1) * corners).1, corners);
+        for (shares, row) in slices.zip(rows_mut(out, stride)) {
             for_tiles!(stride, |channel, WIDTH| {
                 let sum = gathered::<WIDTH>(shares, self.values, stride, channel);
-                row[channel..channel + WIDTH].copy_from_slice(&sum);
+                set_tile(row, channel, sum);
             });
         }
     }
@@ -118,7 +121,7 @@ pub(super) struct Message<'a> {
 /// which after the softmax is to give it what it is told itself.
 pub(super) struct Update<'a> {
     pub(super) logits: &'a [f32],
-    pub(super) messages: &'a [Message<'a>],
+    pub(super) messages: [Option<Message<'a>>; 2],
     pub(super) stride: usize,
 }
 
@@ -131,19 +134,19 @@ impl Phase for Update<'_> {
 
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [f32]) {
-        let stride = self.stride;
+        let stride = self.stride.max(1);
         let mut pixel = first / stride;
-        for rows in out.chunks_mut(BLOCK * stride) {
+        for rows in out.chunks_mut((BLOCK * stride).max(1)) {
             for_tiles!(stride, |channel, WIDTH| {
                 for (pixel, row) in (pixel..).zip(rows.chunks_exact_mut(stride)) {
                     let mut sum = *tile::<WIDTH>(self.logits, stride, pixel, channel);
-                    for message in self.messages {
+                    for message in self.messages.iter().flatten() {
                         let corners = message.lattice.corners;
-                        let shares = &message.lattice.slices[pixel * corners..][..corners];
+                        let shares = part(&message.lattice.slices, pixel * corners..(pixel + 1) * corners);
                         let told = gathered::<WIDTH>(shares, message.values, stride, channel);
                         add_scaled(&mut sum, message.weight, &told);
                     }
-                    row[channel..channel + WIDTH].copy_from_slice(&sum);
+                    set_tile(row, channel, sum);
                 }
             });
             // Not for_each: its closure would be a function of its own, for the oldest processor's vectors.

@@ -3,8 +3,11 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::{CrfError, executor::Phase, memory::reserved};
-use crate::math;
+use super::{CrfError, executor::Phase, memory::defaults};
+use crate::{
+    arena::part::{at, part, part_mut, rows_mut},
+    math,
+};
 
 /// Channels that are computed side by side. Rows are padded to a multiple of it.
 pub(super) const LANES: usize = 8;
@@ -60,7 +63,17 @@ pub(super) use for_tiles;
 pub(super) fn tile<const W: usize>(rows: &[f32], stride: usize, row: usize, first: usize) -> &[f32; W] {
     let start = row * stride + first;
     // Within the rows, as every caller's numbers are; the one check of bounds for W values.
-    rows[start..start + W].first_chunk().unwrap_or(&[0.0; W])
+    let Some(tile) = rows.get(start..start + W) else { return &[0.0; W] };
+    tile.first_chunk().unwrap_or(&[0.0; W])
+}
+
+/// Puts values into channels `first..` of a row.
+#[inline(always)]
+pub(super) fn set_tile<const W: usize>(row: &mut [f32], first: usize, values: [f32; W]) {
+    let Some(tile) = row.get_mut(first..first + W) else { return };
+    if let Some(tile) = tile.first_chunk_mut() {
+        *tile = values;
+    }
 }
 
 /// `sum += weight * tile`.
@@ -93,19 +106,22 @@ impl<F: Fn(f32) -> f32 + Sync> Phase for Load<'_, F> {
 
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [f32]) {
-        let stride = self.unit();
+        let stride = self.unit().max(1);
         let mut pixel = first / stride;
-        for rows in out.chunks_mut(BLOCK * stride) {
+        for rows in out.chunks_mut((BLOCK * stride).max(1)) {
             rows.fill(self.padding);
             let count = rows.len() / stride;
             for class in 0..self.classes {
-                let map = &self.maps[class * self.pixels + pixel..][..count];
+                let start = class * self.pixels + pixel;
+                let map = part(self.maps, start..start + count);
                 let mut values = [0.0; BLOCK];
                 for (value, &from) in values.iter_mut().zip(map) {
                     *value = (self.value)(from);
                 }
                 for (row, &value) in rows.chunks_exact_mut(stride).zip(&values) {
-                    row[class] = value;
+                    if let Some(channel) = row.get_mut(class) {
+                        *channel = value;
+                    }
                 }
             }
             pixel += count;
@@ -118,11 +134,15 @@ const PIECE: usize = 4096;
 
 /// Maps `[classes, pixels]` cut into runs of pixels, each the slices of all classes.
 pub(super) fn pieces(maps: &mut [f32], pixels: usize) -> Result<Vec<Vec<&mut [f32]>>, CrfError> {
-    let mut pieces: Vec<Vec<&mut [f32]>> = reserved(pixels.div_ceil(PIECE))?;
-    pieces.resize_with(pixels.div_ceil(PIECE), Vec::new);
-    for map in maps.chunks_exact_mut(pixels.max(1)) {
+    let mut pieces: Vec<Vec<&mut [f32]>> = defaults(pixels.div_ceil(PIECE))?;
+    for piece in &mut pieces {
+        *piece = defaults(maps.len() / pixels.max(1))?;
+    }
+    for (class, map) in rows_mut(maps, pixels).enumerate() {
         for (piece, run) in pieces.iter_mut().zip(map.chunks_mut(PIECE)) {
-            piece.push(run);
+            if let Some(place) = piece.get_mut(class) {
+                *place = run;
+            }
         }
     }
     Ok(pieces)
@@ -150,16 +170,17 @@ impl<'m> Phase for Unload<'_, 'm> {
 
     #[inline(always)]
     fn run(&self, first: usize, out: &mut [Self::Item]) {
-        let stride = stride(self.classes);
+        let stride = stride(self.classes).max(1);
         for (piece, maps) in (first..).zip(out) {
             let length = maps.first().map_or(0, |map| map.len());
             let mut block = 0;
             while block < length {
                 let end = length.min(block + BLOCK);
-                let rows = &self.rows[(piece * PIECE + block) * stride..][..(end - block) * stride];
+                let from = piece * PIECE;
+                let rows = part(self.rows, (from + block) * stride..(from + end) * stride);
                 for (class, map) in maps.iter_mut().enumerate() {
-                    for (value, row) in map[block..end].iter_mut().zip(rows.chunks_exact(stride)) {
-                        *value = row[class];
+                    for (value, row) in part_mut(map, block..end).iter_mut().zip(rows.chunks_exact(stride)) {
+                        *value = at(row, class);
                     }
                 }
                 block = end;

@@ -4,6 +4,7 @@
 //! `N` integer coordinates that sum to 0 and leave one remainder modulo `N`; the last follows from the others.
 
 use super::{CrfError, kernel::Features};
+use crate::arena::part::at;
 
 /// A lattice point as one number: its coordinates but the last, as digits in a mixed radix wide enough for the picture
 /// at hand. Adding points is adding keys.
@@ -43,10 +44,11 @@ impl<const N: usize> Grid<N> {
         let deviation = libm::sqrt(2.0 / 3.0) * N as f64;
         let (mut scale, mut digit) = ([0.0; N], [0; N]);
         let mut reach = [0.0; N];
-        for (j, most) in features.most().into_iter().enumerate().skip(1) {
+        let most = features.most();
+        for j in 1..N {
             let unit = deviation / libm::sqrt((j * (j + 1)) as f64);
             scale[j] = unit as f32;
-            reach[j] = unit * most;
+            reach[j] = unit * most[j];
         }
         // The room of coordinate j: from -j times its own reach to the sum of the reaches after it. Corners and their
         // neighbours lie less than 3 N beyond.
@@ -77,7 +79,7 @@ impl<const N: usize> Grid<N> {
     /// From a point to its neighbour along `axis`; against it, to the one before.
     #[inline(always)]
     pub(super) fn step(&self, axis: usize) -> Key {
-        self.ones().wrapping_sub((N as Key).wrapping_mul(self.digit[axis]))
+        self.ones().wrapping_sub((N as Key).wrapping_mul(at(&self.digit, axis)))
     }
 
     /// The simplex around `features`.
@@ -129,19 +131,22 @@ impl<const N: usize> Grid<N> {
             distance[i] = (y[i] - nearest[i]) * (1.0 / N as f32);
             corner = corner.wrapping_add((nearest[i] as i64).cast_unsigned().wrapping_mul(self.digit[i]));
             // Ranks are a permutation of 0..N: comparisons of numbers order them, ties by their index.
-            by_rank[rank[i].clamp(0, n - 1) as usize] = i;
+            if let Some(place) = by_rank.get_mut(rank[i].clamp(0, n - 1) as usize) {
+                *place = i;
+            }
         }
 
         // Barycentric coordinates, page 10: differences of neighbouring distances. From corner to corner, one more
         // coordinate leaves its column, the lowest first.
         let mut simplex = Simplex::default();
-        let (first, last) = (distance[by_rank[0]], distance[by_rank[N - 1]]);
+        let far = |rank: usize| at(&distance, at(&by_rank, rank));
+        let (first, last) = (far(0), far(N - 1));
         for remainder in 0..N {
-            let leaves = by_rank[N - 1 - remainder];
+            let leaves = at(&by_rank, N - 1 - remainder);
             simplex.corners[remainder] = corner;
             simplex.shares[remainder] = match remainder {
                 0 => 1.0 + last - first,
-                _ => distance[leaves] - distance[by_rank[N - remainder]],
+                _ => far(N - 1 - remainder) - far(N - remainder),
             };
             corner = corner.wrapping_add(self.step(leaves));
         }

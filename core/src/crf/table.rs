@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{CrfError, memory::zeroed, simplex::Key};
+use crate::arena::part::{at, head};
 
 /// A place of the table. `row` is 0 where there is no point.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,11 +17,13 @@ struct Slot {
 pub(super) struct Table {
     /// A power of two of places, at most half of them taken.
     slots: Vec<Slot>,
+    /// Room for half as many keys, of which the first `count` are taken.
     keys: Vec<Key>,
+    count: usize,
 }
 
-/// Places of a new table.
-const FIRST: usize = 1 << 12;
+/// Places of a new table; few where code is interpreted, which is slow.
+const FIRST: usize = if cfg!(miri) { 1 << 4 } else { 1 << 12 };
 
 /// Mixes all bits of a key into all others (the finaliser of splitmix64).
 #[inline(always)]
@@ -32,25 +35,30 @@ fn mixed(key: Key) -> usize {
 
 impl Table {
     pub(super) fn new() -> Result<Self, CrfError> {
-        Ok(Self { slots: zeroed(FIRST)?, keys: Vec::new() })
+        Self::with(FIRST)
+    }
+
+    fn with(places: usize) -> Result<Self, CrfError> {
+        Ok(Self { slots: zeroed(places)?, keys: zeroed(places / 2)?, count: 0 })
     }
 
     /// The keys of the points, the first being point 1's.
     pub(super) fn keys(&self) -> &[Key] {
-        &self.keys
+        head(&self.keys, self.count)
     }
 
-    /// The place of a key: the point's, or the free one where it belongs. Steps grow by one, so that runs of taken places
-    /// are left quickly; every place is visited, and half of them are free.
+    /// The place of a key, the point's or the free one where it belongs, and its row. Steps grow by one, so that runs of
+    /// taken places are left quickly; every place is visited, and half of them are free.
     #[inline(always)]
-    fn place(&self, key: Key) -> usize {
-        let mask = self.slots.len() - 1;
+    fn place(&self, key: Key) -> (usize, u32) {
+        let mask = self.slots.len().wrapping_sub(1);
         let mut place = mixed(key) & mask;
         let mut step = 0;
         loop {
-            let slot = &self.slots[place];
+            // The mask keeps every place inside.
+            let slot = at(&self.slots, place);
             if slot.row == 0 || slot.key == key {
-                return place;
+                return (place, slot.row);
             }
             step += 1;
             place = (place + step) & mask;
@@ -60,38 +68,40 @@ impl Table {
     /// The number of a point, 0 if there is no such point.
     #[inline(always)]
     pub(super) fn find(&self, key: Key) -> u32 {
-        self.slots[self.place(key)].row
+        self.place(key).1
     }
 
     /// The number of a point, which is a new one if there was none.
     #[inline(always)]
     pub(super) fn insert(&mut self, key: Key) -> Result<u32, CrfError> {
-        let place = self.place(key);
-        match self.slots[place].row {
-            0 => self.add(key, place),
-            row => Ok(row),
+        match self.place(key) {
+            (place, 0) => self.add(key, place),
+            (_, row) => Ok(row),
         }
     }
 
     #[cold]
     fn add(&mut self, key: Key, mut place: usize) -> Result<u32, CrfError> {
-        let count = self.keys.len() + 1;
+        let count = self.count + 1;
         let row = u32::try_from(count).map_err(|_| CrfError::Memory { elements: count })?;
         if 2 * count > self.slots.len() {
-            let larger = Self { slots: zeroed(2 * self.slots.len())?, keys: Vec::new() };
-            let keys = core::mem::take(&mut self.keys);
-            *self = larger;
-            for (&key, row) in keys.iter().zip(1..) {
-                let place = self.place(key);
-                self.slots[place] = Slot { key, row };
+            let mut larger = Self::with(2 * self.slots.len())?;
+            for (&key, row) in self.keys().iter().zip(1..) {
+                larger.take(larger.place(key).0, Slot { key, row });
             }
-            self.keys = keys;
-            place = self.place(key);
+            *self = larger;
+            place = self.place(key).0;
         }
-        self.slots[place] = Slot { key, row };
-        self.keys.try_reserve(1).map_err(|_| CrfError::Memory { elements: count })?;
-        self.keys.push(key);
+        self.take(place, Slot { key, row });
         Ok(row)
+    }
+
+    /// Fills a place of the table with the next point.
+    fn take(&mut self, place: usize, slot: Slot) {
+        if let (Some(at), Some(key)) = (self.slots.get_mut(place), self.keys.get_mut(self.count)) {
+            (*at, *key) = (slot, slot.key);
+            self.count += 1;
+        }
     }
 }
 

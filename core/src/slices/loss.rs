@@ -92,3 +92,55 @@ pub fn segmentation_loss_gradient<F: Real>(
     gradient::segmentation_loss_gradient(gradient, (logits, from), (pseudo, to), scratch);
     Ok(())
 }
+
+/// As [`check`], with labels `[n, c - 1]` of at least one class.
+fn check_gated<F>(from: Shape, logits: &[F], to: Shape, pseudo: &[F], labels: &[F]) -> Result<(), SliceError> {
+    check(from, logits, to, pseudo)?;
+    length(Shape::new(to.n, to.c.saturating_sub(1), 1, 1), labels.len())
+}
+
+/// The mean of the reference's gated segmentation loss, as
+/// [`loss::gated_segmentation_loss_mean`](crate::loss::gated_segmentation_loss_mean) defines it: a sample counts only if
+/// it claims the labelled classes and the background, all of them and no others.
+///
+/// # Shapes
+/// logits of shape `from` `[n, c, h', w']`, pseudo of shape `to` `[n, c, h, w]`, labels `[n, c - 1]`
+///
+/// # Errors
+/// [`SliceError`], of any kind but the last.
+pub fn gated_segmentation_loss<F: Real>(
+    from: Shape,
+    logits: &[F],
+    to: Shape,
+    pseudo: &[F],
+    labels: &[F],
+    scratch: &mut [F],
+) -> Result<F, SliceError> {
+    check_gated(from, logits, to, pseudo, labels)?;
+    let scratch = enough(scratch, segmentation_loss_scratch(to))?;
+    Ok(loss::gated_segmentation_loss((logits, from), (pseudo, to), labels, scratch))
+}
+
+/// Its gradient with the logits, as [`gradient::gated_segmentation_loss`](crate::gradient::gated_segmentation_loss)
+/// defines it at the pseudo labels' size, brought back through the resizing.
+///
+/// # Shapes
+/// logits and gradient of shape `from` `[n, c, h', w']`, pseudo of shape `to` `[n, c, h, w]`, labels `[n, c - 1]`
+///
+/// # Errors
+/// [`SliceError`], of any kind but the last.
+pub fn gated_segmentation_loss_gradient<F: Real>(
+    from: Shape,
+    logits: &[F],
+    to: Shape,
+    pseudo: &[F],
+    labels: &[F],
+    gradient: &mut [F],
+    scratch: &mut [F],
+) -> Result<(), SliceError> {
+    check_gated(from, logits, to, pseudo, labels)?;
+    length(from, gradient.len())?;
+    let scratch = enough(scratch, segmentation_loss_scratch(to))?;
+    gradient::gated_segmentation_loss_gradient(gradient, (logits, from), (pseudo, to), labels, scratch);
+    Ok(())
+}

@@ -8,7 +8,7 @@ use super::{
         sum,
     },
     TILE,
-    loss::{class_weights, logits_row},
+    loss::{claims_what_is_labelled, class_weights, logits_row},
     softmax::log_sum_exp,
     tiles,
 };
@@ -116,14 +116,47 @@ pub(crate) fn segmentation_loss_gradient<F: Real>(
     scratch: &mut [F],
 ) {
     let pixels = to.h * to.w;
+    let (weights, _) = split_mut(scratch, to.c);
+    let samples = rows(pseudo, to.c * pixels);
+    let total = samples.fold(0.0, |total, pseudo| total + class_weights(weights, pseudo, pixels).to_f64());
+    cross_entropy_gradient(out, (logits, from), (pseudo, to), scratch, |_, _, claimed| {
+        claimed.to_f64() / (total.max(1.0) * pixels as f64)
+    });
+}
+
+/// Gradient of [`gated_segmentation_loss`](super::loss::gated_segmentation_loss), with its shapes.
+pub(crate) fn gated_segmentation_loss_gradient<F: Real>(
+    out: &mut [F],
+    logits: (&[F], Shape),
+    (pseudo, to): (&[F], Shape),
+    labels: &[F],
+    scratch: &mut [F],
+) {
+    let (pixels, classes) = (to.h * to.w, to.c.saturating_sub(1));
+    let each = 1.0 / (to.n * pixels).max(1) as f64;
+    cross_entropy_gradient(out, logits, (pseudo, to), scratch, |sample, pseudo, _| {
+        let labels = part(labels, sample * classes..(sample + 1) * classes);
+        if claims_what_is_labelled(pseudo, labels, pixels) { each } else { 0.0 }
+    });
+}
+
+/// Gradient of the class-balanced cross entropies of all samples, each times the `share` of its number, its pseudo
+/// labels and its claimed pixels.
+#[inline(always)]
+fn cross_entropy_gradient<F: Real>(
+    out: &mut [F],
+    (logits, from): (&[F], Shape),
+    (pseudo, to): (&[F], Shape),
+    scratch: &mut [F],
+    share: impl Fn(usize, &[F], F) -> f64,
+) {
+    let pixels = to.h * to.w;
     let (weights, row) = split_mut(scratch, to.c);
-    let labels = rows(pseudo, to.c * pixels);
-    let total = labels.clone().fold(0.0, |total, pseudo| total + class_weights(weights, pseudo, pixels).to_f64());
     out.fill(F::ZERO);
     let samples = rows_mut(out, from.c * from.h * from.w).zip(rows(logits, from.c * from.h * from.w));
-    for ((out, logits), pseudo) in samples.zip(labels) {
-        let claimed = class_weights(weights, pseudo, pixels).to_f64();
-        let share = F::from_f64(claimed / (total.max(1.0) * pixels as f64));
+    for (sample, ((out, logits), pseudo)) in samples.zip(rows(pseudo, to.c * pixels)).enumerate() {
+        let claimed = class_weights(weights, pseudo, pixels);
+        let share = F::from_f64(share(sample, pseudo, claimed));
         for y in 0..to.h {
             logits_row(row, logits, from, to, y);
             row_gradient(row, split(pseudo, y * to.w).1, to, weights, share);

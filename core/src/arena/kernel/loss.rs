@@ -87,6 +87,31 @@ pub(crate) fn segmentation_loss<F: Real>(logits: &[F], from: Shape, pseudo: &[F]
     F::from_f64(weighted / total.max(1.0))
 }
 
+/// Whether the classes that a sample of pseudo labels claims are the labelled ones and the background.
+pub(super) fn claims_what_is_labelled<F: Real>(pseudo: &[F], labels: &[F], pixels: usize) -> bool {
+    let present = |plane: &[F]| plane.iter().any(|&claim| claim > F::ZERO);
+    let wanted = core::iter::once(true).chain(labels.iter().map(|&label| label > F::ZERO));
+    rows(pseudo, pixels).zip(wanted).all(|(plane, wanted)| present(plane) == wanted)
+}
+
+/// The mean of the reference's gated loss; labels `[n, c - 1]` for `c > 1` channels, else as [`segmentation_loss`].
+pub(crate) fn gated_segmentation_loss<F: Real>(
+    (logits, from): (&[F], Shape),
+    (pseudo, to): (&[F], Shape),
+    labels: &[F],
+    scratch: &mut [F],
+) -> F {
+    let pixels = to.h * to.w;
+    let labels = rows(labels, to.c.saturating_sub(1));
+    let samples = rows(logits, from.c * from.h * from.w).zip(rows(pseudo, to.c * pixels)).zip(labels);
+    let total =
+        samples.fold(0.0, |total, ((logits, pseudo), labels)| match claims_what_is_labelled(pseudo, labels, pixels) {
+            true => total - cross_entropy(logits, from, pseudo, to, scratch).0,
+            false => total,
+        });
+    F::from_f64(total / (to.n * pixels).max(1) as f64)
+}
+
 impl<F: Real> ArenaTensor<'_, '_, F> {
     pub(super) fn soft_margin_fused(&self, labels: &Self) -> Result<Self, ArenaError> {
         let shape = self.shape();
