@@ -7,10 +7,12 @@ mod figure;
 mod help;
 mod plot;
 mod predict;
+mod pseudo;
 mod refine;
 mod report;
 mod study;
 mod value;
+mod view;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
@@ -18,10 +20,12 @@ pub use eval::{EvalArgs, Format, Published};
 pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs, Shard};
+pub use pseudo::{BandArgs, PseudoArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use report::ReportArgs;
 pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs};
 pub use value::KeyValue;
+pub use view::ViewArgs;
 
 use std::path::PathBuf;
 
@@ -91,6 +95,9 @@ pub enum Command {
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(Box<PredictArgs>),
+    /// Make pseudo labels of a training split: masks to train another network on.
+    #[command(long_about = pseudo::PSEUDO)]
+    Pseudo(Box<PseudoArgs>),
     /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
     #[command(long_about = help::REFINE)]
     Refine(Box<RefineArgs>),

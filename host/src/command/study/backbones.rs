@@ -48,7 +48,7 @@ pub(super) fn run(args: &BackbonesArgs, console: &Console) -> Result<()> {
         let Run { backbone, model, data, options } = open(path, args.data.as_deref())?;
         let dataset = Dataset::open_with(&data, &options)?;
         let question = Question { iterations: &[0], labels: true, title: format!("{backbone} {}", model.config.model) };
-        let scores = question.judge(&model, &dataset, &data, console)?;
+        let scores = question.judge(&model, &dataset, console)?;
         let model = model.config.model;
         judged.extend(scores.into_iter().map(|score| Judged {
             run: path.clone(),

@@ -28,7 +28,7 @@ pub(super) fn run(args: &PamrStudyArgs, console: &Console) -> Result<()> {
     iterations.sort_unstable();
     iterations.dedup();
     let question = Question { iterations: &iterations, labels: false, title: "predict".to_owned() };
-    let scores = question.judge(&model, &data, &args.data, console)?;
+    let scores = question.judge(&model, &data, console)?;
     let rows: Vec<Row> =
         iterations.into_iter().zip(scores).map(|(iterations, score)| Row { iterations, score }).collect();
     let mut table = Table::new(["Number of iterations", "IoU", "IoU w/ CRF"]);
