@@ -13,7 +13,7 @@ use wseg_cuda_runner::{
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::{AsppConfig, Fill, Kind, Origin, Params, Pass, Scope},
     ops,
-    train::{Batch, Group, Recipe, losses},
+    train::{Batch, Group, Recipe, Target, losses},
 };
 
 /// Every parameter small and not zero, without drawing millions of normal numbers.
@@ -174,7 +174,7 @@ fn network(backbone: &str, kind: ModelKind) -> Model {
 #[test]
 fn gradients_reach_exactly_the_trainable_parameters_of_every_network() {
     let labels = Tensor::from_vec(vec![1f32, 0.0, 0.0, 1.0], (2, 2, 1, 1), &Device::Cpu).expect("labels");
-    let batch = Batch { images: images((2, 3, 17, 17)), labels };
+    let batch = Batch { images: images((2, 3, 17, 17)), target: Target::Labels(labels) };
     let recipe = Recipe { pamr_dilations: vec![1, 2], ..Recipe::default() };
     for name in NAMES.into_iter().filter(|name| *name != "resnet101") {
         for kind in [ModelKind::SingleStage, ModelKind::Cam] {

@@ -62,6 +62,16 @@ impl Aspp {
         })
     }
 
+    /// The same parameters with other dilations of the 3x3 branches.
+    #[must_use]
+    pub fn dilated(&self, dilations: [usize; 3]) -> Self {
+        let [point, branches @ ..] = &self.branches;
+        let [near, middle, far] = branches;
+        let [a, b, c] = dilations;
+        let branches = [point.clone(), near.moved(1, a), middle.moved(1, b), far.moved(1, c)];
+        Self { branches, ..self.clone() }
+    }
+
     /// Runs the pyramid.
     ///
     /// # Shapes

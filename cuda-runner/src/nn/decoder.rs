@@ -73,12 +73,13 @@ impl Head {
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, width: usize, classes: usize, config: HeadConfig) -> Result<Self> {
+    pub fn new(scope: &Scope, (from, width): (usize, usize), classes: usize, config: HeadConfig) -> Result<Self> {
         let scope = scope.at("last_conv");
-        let block = |index| ConvNorm::in_sequence(&scope, index, width, width, ConvConfig::new(3), NormConfig::LEARNED);
+        let block =
+            |index, from| ConvNorm::in_sequence(&scope, index, from, width, ConvConfig::new(3), NormConfig::LEARNED);
         Ok(Self {
-            first: block(0)?,
-            second: block(4)?,
+            first: block(0, from)?,
+            second: block(4, width)?,
             scores: Conv::scores(&scope.at(8), width, classes, ConvConfig::new(1).with_bias())?,
             config,
         })
@@ -87,7 +88,7 @@ impl Head {
     /// Scores of every class at every position.
     ///
     /// # Shapes
-    /// x `[n, width, h, w]` -> `[n, classes, h, w]`
+    /// x `[n, from, h, w]` -> `[n, classes, h, w]`
     ///
     /// # Errors
     /// If the channels do not match or memory runs out.

@@ -4,12 +4,15 @@ mod inputs;
 mod save;
 
 use serde_json::json;
-use wseg_cuda_runner::infer::Inference;
+use wseg_cuda_runner::{
+    infer::Inference,
+    model::{Model, Supervision},
+};
 
 use super::outcomes::{Outcome, Outcomes, Work};
 use crate::{
     Error, Result, adopt,
-    args::PredictArgs,
+    args::{Artifact, PredictArgs},
     console::Console,
     data::{Classes, LabelSource, Photo},
     picture,
@@ -37,6 +40,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
             model
         }
     };
+    refuse_scores(args, &model)?;
     let classes = predictor::classes(&model)?;
     let labels = args.labels.as_deref().map(|path| LabelSource::open(path, &classes)).transpose()?;
     let predictor = Predictor::new(&model, inference(args, &model.config.inference))?.with_tile(args.view.tile);
@@ -59,6 +63,19 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
     }
     batch.flush().into_iter().for_each(|done| task.finish(done, &mut outcomes));
     outcomes.finish(json!({}))
+}
+
+/// Refuses what needs class scores of a network that has none.
+fn refuse_scores(args: &PredictArgs, model: &Model) -> Result<()> {
+    let kind = model.config.model;
+    let asked = match (args.threshold, args.save.contains(&Artifact::Scores)) {
+        _ if kind.supervision() == Supervision::ImageLabels => return Ok(()),
+        (Some(_), _) => "--threshold",
+        (None, true) => "--save scores",
+        (None, false) => return Ok(()),
+    };
+    let problem = format!("{asked} needs class scores, which a {kind} has none of; it takes no class for absent");
+    Err(Error::input(&args.checkpoint, problem))
 }
 
 /// The checkpoint's way of predicting, with what the flags change.
@@ -114,7 +131,10 @@ impl Task<'_> {
         let shown = mask.present();
         let found = (1..self.classes.len()).filter(|&class| shown[class]);
         let confidence = masks.confidence();
-        let found = found.map(|class| json!({ "class": names[class], "confidence": confidence[class - 1] }));
+        let found = found.map(|class| match confidence {
+            Some(confidence) => json!({ "class": names[class], "confidence": confidence[class - 1] }),
+            None => json!({ "class": names[class] }),
+        });
         Ok(Outcome::Done(json!({ "classes": found.collect::<Vec<_>>() })))
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use image::RgbImage;
 use rand::SeedableRng as _;
+use wseg_cuda_runner::infer::Base;
 use wseg_tests::golden::Golden;
 
 use super::*;
@@ -16,6 +17,8 @@ fn golden() -> Golden {
 fn golden_photo(golden: &Golden) -> RgbImage {
     RgbImage::from_raw(64, 48, golden.bytes_of("in.image").unwrap()).unwrap()
 }
+
+const FRAME: Frame = Frame { side: 32, base: Base::Photo };
 
 fn photo(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8]))
@@ -68,7 +71,7 @@ fn crops_are_those_of_torchvision_and_pillow() {
         let numbers: Vec<usize> = numbers.split('_').map(|number| number.parse().unwrap()).collect();
         let [top, left, height, width, side] = numbers[..] else { panic!("{name}") };
         let window = Window { left, top, width, height };
-        let variation = Variation { window, changes: Vec::new(), mirrored: true };
+        let variation = Variation { crop: Crop::whole(window, side), changes: Vec::new(), mirrored: true };
         let varied = variation.apply(&golden_photo(&golden), side).unwrap();
         let expected = golden.bytes_of(&format!("out.{name}")).unwrap();
         assert_eq!(varied, Varied { pixels: expected, mirrored: true }, "{name}");
@@ -137,7 +140,7 @@ fn changes_come_in_every_order_and_only_those_that_are_on() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let mut firsts = std::collections::HashSet::new();
     for _ in 0..100 {
-        let variation = Augment::default().draw((60, 40), &mut rng);
+        let variation = Augment::default().draw((60, 40), FRAME, &mut rng);
         assert_eq!(variation.changes.len(), 4);
         firsts.insert(std::mem::discriminant(&variation.changes[0]));
         for change in variation.changes {
@@ -151,14 +154,14 @@ fn changes_come_in_every_order_and_only_those_that_are_on() {
     }
     assert_eq!(firsts.len(), 4);
     let off = Augment { flip: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..Augment::default() };
-    let variation = off.draw((60, 40), &mut rng);
+    let variation = off.draw((60, 40), FRAME, &mut rng);
     assert!(variation.changes.is_empty() && !variation.mirrored);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_variation() {
     let vary = |seed| {
-        let variation = Augment::default().draw((60, 40), &mut ChaCha8Rng::seed_from_u64(seed));
+        let variation = Augment::default().draw((60, 40), FRAME, &mut ChaCha8Rng::seed_from_u64(seed));
         variation.apply(&photo(60, 40), 32).unwrap()
     };
     assert_eq!(vary(3), vary(3));

@@ -4,11 +4,13 @@ use std::{fs, path::Path};
 
 use image::RgbImage;
 use tempfile::TempDir;
+use wseg_cuda_runner::{infer::Base, train::Target};
 
 use super::*;
 use crate::{data::augment::normalise, picture::write_photo};
 
-const SHAPE: Shape = Shape { batch: 4, side: 24 };
+const SIDE: usize = 24;
+const SHAPE: Shape = Shape { batch: 4, frame: Frame { side: SIDE, base: Base::Photo } };
 
 /// Photos of several sizes and colours, JPEG and PNG; photo `n` shows class `n % 3`.
 fn photos(count: usize) -> (TempDir, Vec<Labelled>) {
@@ -19,7 +21,7 @@ fn photos(count: usize) -> (TempDir, Vec<Labelled>) {
         let shade = (number * 37) as u8;
         let pixel = |x: u32, y: u32| image::Rgb([(x * 5) as u8 ^ shade, (y * 3) as u8, shade]);
         write_photo(&photo, &RgbImage::from_fn(30 + number as u32, 40 - number as u32, pixel)).unwrap();
-        Labelled { photo, present: (0..3).map(|class| class == number % 3).collect() }
+        Labelled { photo, annotation: Annotation::Labels((0..3).map(|class| class == number % 3).collect()) }
     });
     let labelled = labelled.collect();
     (folder, labelled)
@@ -33,7 +35,11 @@ fn loader(samples: Vec<Labelled>, workers: usize) -> Loader {
 /// Images and labels of the batches, as plain numbers.
 fn numbers(batches: impl Iterator<Item = wseg_cuda_runner::Result<Batch>>) -> Vec<(Vec<f32>, Vec<f32>)> {
     let flat = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
-    batches.map(|batch| batch.unwrap()).map(|batch| (flat(&batch.images), flat(&batch.labels))).collect()
+    let labels = |batch: &Batch| match &batch.target {
+        Target::Labels(labels) => flat(labels),
+        Target::Masks(masks) => flat(&masks.to_dtype(candle_core::DType::F32).unwrap()),
+    };
+    batches.map(|batch| batch.unwrap()).map(|batch| (flat(&batch.images), labels(&batch))).collect()
 }
 
 #[test]
@@ -75,7 +81,7 @@ fn a_batch_holds_the_varied_photos_and_their_labels_in_order() {
     assert!(loader.photos(3, 1).is_empty());
     for (place, &index) in order.iter().enumerate() {
         let varied = loader.samples.varied(3, index).unwrap();
-        let expected = normalise(&varied.pixels, SHAPE.side, SHAPE.side, varied.mirrored);
+        let expected = normalise(&varied.photo.pixels, SIDE, SIDE, varied.photo.mirrored);
         assert_eq!(images[place * expected.len()..][..expected.len()], expected);
         let shown: Vec<f32> = (0..3).map(|class| if class == index % 3 { 1.0 } else { 0.0 }).collect();
         assert_eq!(labels[3 * place..][..3], shown);
