@@ -23,7 +23,7 @@ pub use predict::{Artifact, PredictArgs, Shard};
 pub use pseudo::{BandArgs, PseudoArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use report::ReportArgs;
-pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs};
+pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs, TwoStageArgs};
 pub use value::KeyValue;
 pub use view::ViewArgs;
 
@@ -110,7 +110,7 @@ pub enum Command {
     /// Draw a figure of the paper's supplement as SVG and PNG: the loss, or masks at PAMR's iterations.
     #[command(long_about = figure::FIGURE)]
     Figure(FigureArgs),
-    /// Measure a table of the paper's supplement: PAMR's iterations, or backbones, with and without CRF.
+    /// Measure a table of the paper's supplement: PAMR's iterations, backbones, or two stages.
     #[command(long_about = study::STUDY)]
     Study(StudyArgs),
     /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.

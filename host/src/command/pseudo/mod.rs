@@ -9,7 +9,7 @@ mod labeller;
 mod statistics;
 
 pub(super) use labeller::{Labeller, Making};
-pub(super) use statistics::Statistics;
+pub(super) use statistics::{Statistics, Summary};
 
 use serde_json::json;
 

@@ -3,14 +3,7 @@
 use serde::Serialize;
 
 use super::judge::{Question, Score};
-use crate::{
-    Result,
-    args::PamrStudyArgs,
-    console::Console,
-    data::Dataset,
-    predictor,
-    report::table::{Table, percent},
-};
+use crate::{Result, args::PamrStudyArgs, console::Console, data::Dataset, predictor, report::table::Table};
 
 /// A row of the table.
 #[derive(Serialize)]
@@ -31,9 +24,10 @@ pub(super) fn run(args: &PamrStudyArgs, console: &Console) -> Result<()> {
     let scores = question.judge(&model, &data, console)?;
     let rows: Vec<Row> =
         iterations.into_iter().zip(scores).map(|(iterations, score)| Row { iterations, score }).collect();
+    let digits = args.table.digits();
     let mut table = Table::new(["Number of iterations", "IoU", "IoU w/ CRF"]);
     for Row { iterations, score } in &rows {
-        table.row([iterations.to_string(), percent(score.iou), percent(score.iou_crf)]);
+        table.row([iterations.to_string(), digits.percent(score.iou), digits.percent(score.iou_crf)]);
     }
     super::print(&table, &rows, args.table, console)
 }
