@@ -30,15 +30,15 @@ pub(super) fn run(args: &TwoStageArgs, console: &Console) -> Result<()> {
         let mut pseudo = None;
         for stage in Stage::ALL {
             let masks = match stage {
-                Stage::Cam | Stage::SingleStage => None,
-                Stage::TwoStage => pseudo.as_deref(),
-                Stage::FullySupervised => Some(plan.masks.as_path()),
+                Stage::Cam | Stage::Single => None,
+                Stage::Two => pseudo.as_deref(),
+                Stage::Full => Some(plan.masks.as_path()),
             };
             let model = work.train(stage, seed, masks)?;
             let question = Question { iterations: &[0], labels: false, title: format!("{} {seed}", stage.name()) };
             let scores = question.judge(&model, &plan.data, console)?;
             judged.extend(scores.into_iter().map(|score| Judged { seed, stage, score }));
-            if stage == Stage::SingleStage {
+            if stage == Stage::Single {
                 let (folder, statistics) = work.label(&model, seed)?;
                 labels.push(Labels { seed, statistics });
                 pseudo = Some(folder);

@@ -32,33 +32,36 @@ const RECORD: &str = "pseudo.json";
 
 /// A training of the study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub(super) enum Stage {
+    #[serde(rename = "cam")]
     Cam,
-    SingleStage,
-    TwoStage,
-    FullySupervised,
+    #[serde(rename = "single-stage")]
+    Single,
+    #[serde(rename = "two-stage")]
+    Two,
+    #[serde(rename = "fully-supervised")]
+    Full,
 }
 
 impl Stage {
     /// In the order in which they are done.
-    pub(super) const ALL: [Self; 4] = [Self::Cam, Self::SingleStage, Self::TwoStage, Self::FullySupervised];
+    pub(super) const ALL: [Self; 4] = [Self::Cam, Self::Single, Self::Two, Self::Full];
 
     /// The name of its run's folder.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Cam => "cam",
-            Self::SingleStage => "single-stage",
-            Self::TwoStage => "two-stage",
-            Self::FullySupervised => "fully-supervised",
+            Self::Single => "single-stage",
+            Self::Two => "two-stage",
+            Self::Full => "fully-supervised",
         }
     }
 
     const fn model(self) -> ModelKind {
         match self {
             Self::Cam => ModelKind::Cam,
-            Self::SingleStage => ModelKind::SingleStage,
-            Self::TwoStage | Self::FullySupervised => ModelKind::DeepLab,
+            Self::Single => ModelKind::SingleStage,
+            Self::Two | Self::Full => ModelKind::DeepLab,
         }
     }
 }
@@ -114,7 +117,7 @@ impl Work<'_> {
         let Plan { data, refinement, band, .. } = self.plan;
         let folder = self.plan.folder(seed);
         let (out, record) = (folder.join(LABELS), folder.join(RECORD));
-        let how = self.record(&folder.join(Stage::SingleStage.name()).join(LAST))?;
+        let how = self.record(&folder.join(Stage::Single.name()).join(LAST))?;
         let begun = record.is_file();
         if begun && read_text(&record)? != how {
             let problem = format!(

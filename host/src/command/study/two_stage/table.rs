@@ -87,8 +87,8 @@ impl Study {
             val,
             test: None,
         };
-        let (single, crf) = (score(Stage::SingleStage, false), score(Stage::SingleStage, true));
-        let (two, full) = (score(Stage::TwoStage, false), score(Stage::FullySupervised, false));
+        let (single, crf) = (score(Stage::Single, false), score(Stage::Single, true));
+        let (two, full) = (score(Stage::Two, false), score(Stage::Full, false));
         let rows = vec![
             row("CAM", first, "I", score(Stage::Cam, false)),
             row("Single stage", first, "I", single),
@@ -110,8 +110,11 @@ impl Study {
     /// A row of words for each group, and its methods below.
     fn table(&self) -> Table {
         let mut table = Table::new(["Method", "Backbone", "Supervision", "val", "test"]);
-        for group in self.published.iter().chain([&self.own]) {
-            table.rule().row([group.name.as_str()]);
+        for (index, group) in self.published.iter().chain([&self.own]).enumerate() {
+            if index > 0 {
+                table.rule();
+            }
+            table.row([group.name.as_str()]);
             for row in &group.rows {
                 let [val, test] = [row.val, row.test].map(percent);
                 table.row([format!("  {}", row.method), row.backbone.clone(), row.supervision.clone(), val, test]);
@@ -139,9 +142,9 @@ impl Study {
             seeds => format!("mean of seeds {}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
         };
         format!(
-            "Mean IoU (%) on Pascal VOC 2012 (Araslanov & Roth, CVPR 2020, supplement, Table 8), and in this study on the {} \
-             validation photos of {} ({seeds}). Supervision: F pixel masks, I image labels, S saliency, D additional data.",
-            self.about.photos, self.about.data
+            "Mean IoU (%) on Pascal VOC 2012 (Araslanov & Roth, CVPR 2020, supplement, Table 8), and in this study on the \
+             validation split of {} ({} photos, {seeds}). Supervision: F pixel masks, I image labels, S saliency, D additional data.",
+            self.about.data, self.about.photos
         )
     }
 
@@ -227,7 +230,11 @@ mod tests {
         assert_eq!(backbones, ["small", "small", "small", "resnet50", "resnet50"]);
         let conclusion = study.conclusion();
         assert!(conclusion.contains("reach 78.8 %") && conclusion.contains("67.5 % in a single one"), "{conclusion}");
-        assert!(study.title().contains("8 validation photos of shapes (mean of seeds 1, 2)"), "{}", study.title());
+        assert!(
+            study.title().contains("validation split of shapes (8 photos, mean of seeds 1, 2)"),
+            "{}",
+            study.title()
+        );
     }
 
     #[test]
