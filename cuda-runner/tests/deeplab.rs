@@ -133,15 +133,15 @@ fn kinds(model: &Model, pass: Pass, start: &str) -> Vec<String> {
 
 #[test]
 fn the_pyramid_has_the_rates_of_its_stride() {
-    let deeplab = DeepLabConfig { output_stride: 16, prediction_stride: 8 };
+    let deeplab = DeepLabConfig { output_stride: 16, prediction_stride: 8, separable: false };
     assert_eq!(deeplab.dilations([6, 12, 18], 16), [6, 12, 18]);
     assert_eq!(deeplab.dilations([6, 12, 18], 8), [12, 24, 36]);
     assert_eq!(deeplab.dilations([1, 2, 3], 32), [1, 1, 1]);
-    let of = |prediction_stride| {
+    let of = |prediction_stride, separable| {
         let config = NetworkConfig {
             model: ModelKind::DeepLab,
             architecture: Architecture {
-                deeplab: Some(DeepLabConfig { output_stride: 16, prediction_stride }),
+                deeplab: Some(DeepLabConfig { output_stride: 16, prediction_stride, separable }),
                 ..Architecture::deeplab(BackboneConfig::named("resnet18"))
             },
             ..config(ModelKind::DeepLab)
@@ -149,11 +149,16 @@ fn the_pyramid_has_the_rates_of_its_stride() {
         Model::new(config, 1, DType::F32, &Device::Cpu).unwrap()
     };
     for (stride, rates, stages) in [(16, [6, 12, 18], [1, 2]), (8, [12, 24, 36], [2, 4])] {
-        let model = of(stride);
-        let branches = kinds(&model, Pass::recording(), "aspp.aspp");
-        for (kind, rate) in branches[1..].iter().zip(rates) {
-            assert!(kind.starts_with(&format!("conv 3x3 dilation {rate} ")), "{kind}");
+        for separable in [true, false] {
+            let mut branches = kinds(&of(stride, separable), Pass::recording(), "aspp.aspp");
+            branches.retain(|kind| kind.contains("3x3"));
+            assert_eq!(branches.len(), 3);
+            for (kind, rate) in branches.iter().zip(rates) {
+                let layer = if separable { "depthwise" } else { "conv" };
+                assert!(kind.starts_with(&format!("{layer} 3x3 dilation {rate} ")), "{kind}");
+            }
         }
+        let model = of(stride, false);
         // The last convolutions of the last two stages.
         for (stage, dilation) in [3, 4].into_iter().zip(stages) {
             let kind = kinds(&model, Pass::recording(), &format!("layer{stage}.1.conv2")).remove(0);
@@ -198,7 +203,12 @@ fn scores_are_at_the_shallow_features_size_and_masks_at_the_images() {
 /// Central differences of the loss of the whole network in training: batch statistics, no dropout.
 #[test]
 fn the_gradient_of_the_loss_is_its_slope() {
+    [false, true].into_iter().for_each(check_slopes);
+}
+
+fn check_slopes(separable: bool) {
     let mut config = config(ModelKind::DeepLab);
+    config.architecture.deeplab = Some(DeepLabConfig { separable, ..DeepLabConfig::default() });
     config.architecture.aspp.dropout = 0.0;
     config.architecture.head.first_dropout = 0.0;
     let model = Model::new(config, 2, DType::F64, &Device::Cpu).unwrap();

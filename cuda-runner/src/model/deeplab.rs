@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     backbone::Backbone,
     dense::Dense,
-    nn::{Aspp, DeepLabDecoder, DeepLabWidths, Pass, Scope},
+    nn::{Aspp, DeepLabDecoder, DeepLabForm, Pass, Scope},
 };
 
 /// Backbone, pyramid and decoder. Two backbones of the same parameters look at the photo at two strides: one in training,
@@ -36,22 +36,23 @@ impl DeepLab {
         let Architecture { aspp, skip, width, head, .. } = &config.architecture;
         let deeplab = config.architecture.deeplab.ok_or_else(lacking)?;
         let channels = backbone.channels();
-        let pyramid = Aspp::new(&scope.at("aspp"), channels.deep, aspp)?;
+        let pyramid = Aspp::new(&scope.at("aspp"), channels.deep, aspp, deeplab.separable)?;
         let encoder = |stride: usize| {
             let aspp = pyramid.dilated(deeplab.dilations(aspp.dilations, stride));
             Ok::<_, Error>(Encoder { backbone: backbone.at_stride(stride)?, aspp })
         };
-        let widths = DeepLabWidths {
+        let form = DeepLabForm {
             shallow: channels.shallow,
             deep: aspp.width,
             skip: *skip,
             width: *width,
             channels: 1 + config.classes.len(),
+            separable: deeplab.separable,
         };
         Ok(Self {
             training: encoder(deeplab.output_stride)?,
             prediction: encoder(deeplab.prediction_stride)?,
-            decoder: DeepLabDecoder::new(&scope.at("decoder"), widths, *head)?,
+            decoder: DeepLabDecoder::new(&scope.at("decoder"), form, *head)?,
         })
     }
 }
