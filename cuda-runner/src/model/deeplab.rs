@@ -18,6 +18,9 @@ pub struct DeepLab {
     training: Encoder,
     prediction: Encoder,
     decoder: DeepLabDecoder,
+    config: DeepLabConfig,
+    /// The pyramid's dilations at the training stride.
+    dilations: [usize; 3],
 }
 
 /// Backbone and pyramid at one stride.
@@ -53,6 +56,8 @@ impl DeepLab {
             training: encoder(deeplab.output_stride)?,
             prediction: encoder(deeplab.prediction_stride)?,
             decoder: DeepLabDecoder::new(&scope.at("decoder"), form, *head)?,
+            config: deeplab,
+            dilations: aspp.dilations,
         })
     }
 }
@@ -79,6 +84,13 @@ impl Network for DeepLab {
         let logits = Dense::new(self.decoder.forward(&context, &features.shallow, pass)?)?;
         let masks = logits.detach().softmax()?;
         Ok(Classified { scores: None, masks, logits: Some(logits) })
+    }
+
+    fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        let Encoder { backbone, aspp } = &self.training;
+        let aspp = aspp.dilated(self.config.dilations(self.dilations, stride));
+        self.prediction = Encoder { backbone: backbone.at_stride(stride)?, aspp };
+        Ok(())
     }
 
     /// Scores are brought to the image's size, as they are for the loss, and become masks there.
