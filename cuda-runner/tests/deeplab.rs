@@ -1,18 +1,17 @@
-//! DeepLabv3+: strides and rates, the loss against masks and its gradient, learning, and what a network without class
-//! scores predicts.
+//! DeepLabv3+: the loss against masks and its gradient, learning, and what a network without class scores predicts.
 
 mod ops_support;
 mod tiny;
 
 use candle_core::{DType, Device, Tensor};
-use ops_support::{Numbers, distance, values};
+use ops_support::{distance, values};
 use tiny::config;
 use wseg_cuda_runner::{
     Result,
-    backbone::{self, Backbone, BackboneConfig},
+    backbone::BackboneConfig,
     infer::Merge,
-    model::{Architecture, DeepLabConfig, Model, ModelKind, NetworkConfig},
-    nn::{Kind, Origin, Params, Pass, Scope},
+    model::{DeepLabConfig, Model, ModelKind},
+    nn::{Kind, Pass},
     ops,
     train::{Batch, Observer, Recipe, Source, StepReport, Target, checkpoint, gradients, losses, train},
 };
@@ -59,124 +58,6 @@ fn recipe() -> Recipe {
     Recipe { epochs: 30, batch: 4, crop: SIDE, rate: 0.05, multipliers: [1.0; 4], ..Recipe::default() }
 }
 
-// Strides.
-
-fn built(name: &str) -> Box<dyn Backbone> {
-    let params = Params::new(3, DType::F64, &Device::Cpu);
-    backbone::build(&Scope::root(&params, Origin::Old), &BackboneConfig::named(name)).unwrap()
-}
-
-fn every_second(map: &Tensor, step: usize) -> Tensor {
-    let (_, _, h, w) = map.dims4().unwrap();
-    let indices = |length: usize| {
-        let indices: Vec<u32> = (0..length as u32).step_by(step).collect();
-        Tensor::new(indices, &Device::Cpu).unwrap()
-    };
-    map.index_select(&indices(h), 2).and_then(|map| map.index_select(&indices(w), 3)).unwrap()
-}
-
-/// The point of dilation: a network that keeps a stage's size computes, among others, what the original computes.
-#[test]
-fn a_dilated_resnet_has_the_numbers_of_the_original_at_every_second_pixel() {
-    for name in ["resnet18", "resnet50"] {
-        let backbone = built(name);
-        let images = Numbers(5).tensor((1, 3, 97, 65));
-        let deep = |stride| {
-            let features = backbone.at_stride(stride).unwrap().forward(&images, &Pass::evaluation()).unwrap();
-            assert_eq!(&features.shallow.dims()[2..], [25, 17], "{name} at {stride}");
-            features.deep
-        };
-        let [original, coarse, fine] = [32, 16, 8].map(deep);
-        assert_eq!(&original.dims()[2..], [4, 3]);
-        assert_eq!(&coarse.dims()[2..], [7, 5]);
-        assert_eq!(&fine.dims()[2..], [13, 9]);
-        let largest = values(&original).into_iter().fold(0.0, f64::max);
-        assert!(largest > 0.0);
-        assert!(distance(&every_second(&coarse, 2), &original) < 1e-10 * largest, "{name}");
-        assert!(distance(&every_second(&fine, 2), &coarse) < 1e-10 * largest, "{name}");
-        assert!(distance(&every_second(&fine, 4), &original) < 1e-10 * largest, "{name}");
-    }
-}
-
-#[test]
-fn backbones_have_the_strides_they_say_and_refuse_others() {
-    for (name, strides) in
-        [("small", &[8, 16][..]), ("squeezenet1_0", &[8, 16]), ("resnet18", &[8, 16, 32]), ("vgg16", &[8])]
-    {
-        let backbone = built(name);
-        let images = Tensor::zeros((1, 3, 65, 65), DType::F64, &Device::Cpu).unwrap();
-        for stride in [4, 8, 16, 32, 64] {
-            let moved = backbone.at_stride(stride);
-            let Ok(moved) = moved else {
-                assert!(!strides.contains(&stride), "{name} at {stride}");
-                let told = moved.unwrap_err().to_string();
-                assert!(told.contains(&format!("stride {stride}")) && told.contains('8'), "{told}");
-                continue;
-            };
-            assert!(strides.contains(&stride), "{name} at {stride}");
-            let (_, _, h, _) = moved.forward(&images, &Pass::evaluation()).unwrap().deep.dims4().unwrap();
-            // A window may be missing or more at a border that nothing pads.
-            assert!(h.abs_diff(65 / stride) <= 1, "{name} at {stride}: {h}");
-        }
-    }
-}
-
-/// Kinds of the layers whose name starts so.
-fn kinds(model: &Model, pass: Pass, start: &str) -> Vec<String> {
-    let images = Tensor::zeros((1, 3, SIDE, SIDE), DType::F32, &Device::Cpu).unwrap();
-    model.forward(&images, &pass).unwrap();
-    let recording = pass.into_recording();
-    let names = recording.names(&model.params.borrow());
-    let layers = names.into_iter().zip(&recording.runs);
-    layers.filter(|(name, _)| name.starts_with(start)).map(|(_, run)| run.kind.clone()).collect()
-}
-
-#[test]
-fn the_pyramid_has_the_rates_of_its_stride() {
-    let deeplab = DeepLabConfig { output_stride: 16, prediction_stride: 8 };
-    assert_eq!(deeplab.dilations([6, 12, 18], 16), [6, 12, 18]);
-    assert_eq!(deeplab.dilations([6, 12, 18], 8), [12, 24, 36]);
-    assert_eq!(deeplab.dilations([1, 2, 3], 32), [1, 1, 1]);
-    let of = |prediction_stride| {
-        let config = NetworkConfig {
-            model: ModelKind::DeepLab,
-            architecture: Architecture {
-                deeplab: Some(DeepLabConfig { output_stride: 16, prediction_stride }),
-                ..Architecture::deeplab(BackboneConfig::named("resnet18"))
-            },
-            ..config(ModelKind::DeepLab)
-        };
-        Model::new(config, 1, DType::F32, &Device::Cpu).unwrap()
-    };
-    for (stride, rates, stages) in [(16, [6, 12, 18], [1, 2]), (8, [12, 24, 36], [2, 4])] {
-        let model = of(stride);
-        let branches = kinds(&model, Pass::recording(), "aspp.aspp");
-        for (kind, rate) in branches[1..].iter().zip(rates) {
-            assert!(kind.starts_with(&format!("conv 3x3 dilation {rate} ")), "{kind}");
-        }
-        // The last convolutions of the last two stages.
-        for (stage, dilation) in [3, 4].into_iter().zip(stages) {
-            let kind = kinds(&model, Pass::recording(), &format!("layer{stage}.1.conv2")).remove(0);
-            let expected =
-                if dilation == 1 { "conv 3x3 + ".to_owned() } else { format!("conv 3x3 dilation {dilation} ") };
-            assert!(kind.starts_with(&expected), "stride {stride}, stage {stage}: {kind}");
-        }
-    }
-    let error = Model::new(
-        NetworkConfig {
-            architecture: Architecture::paper(BackboneConfig::named("small")),
-            ..config(ModelKind::DeepLab)
-        },
-        1,
-        DType::F32,
-        &Device::Cpu,
-    )
-    .unwrap_err();
-    assert!(error.is_input() && error.to_string().contains("network.deeplab"), "{error}");
-}
-
-// The model and its loss.
-
 #[test]
 fn scores_are_at_the_shallow_features_size_and_masks_at_the_images() {
     let model = model(1, DType::F32);
@@ -198,7 +79,12 @@ fn scores_are_at_the_shallow_features_size_and_masks_at_the_images() {
 /// Central differences of the loss of the whole network in training: batch statistics, no dropout.
 #[test]
 fn the_gradient_of_the_loss_is_its_slope() {
+    [false, true].into_iter().for_each(check_slopes);
+}
+
+fn check_slopes(separable: bool) {
     let mut config = config(ModelKind::DeepLab);
+    config.architecture.deeplab = Some(DeepLabConfig { separable, ..DeepLabConfig::default() });
     config.architecture.aspp.dropout = 0.0;
     config.architecture.head.first_dropout = 0.0;
     let model = Model::new(config, 2, DType::F64, &Device::Cpu).unwrap();
@@ -298,8 +184,6 @@ fn what_does_not_supervise_a_network_is_refused() {
     let told = losses(&cam, &batch, &recipe(), false, 0).unwrap_err().to_string();
     assert!(told.contains("learns from image labels"), "{told}");
 }
-
-// Learning and predicting.
 
 /// Four photos, always the same.
 struct Four;

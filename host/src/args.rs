@@ -86,7 +86,7 @@ pub enum Command {
     /// Look through a data set, or write it in VOC layout.
     #[command(long_about = data::DATA)]
     Data(DataArgs),
-    /// Train a network from image labels.
+    /// Train a network from image labels, or from masks.
     #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
     /// Convert weights from PyTorch's files to safetensors.

@@ -5,7 +5,7 @@ mod cli;
 use cli::{DataSet, wseg};
 
 /// The presets that are expected to be there.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "small",
     "demo",
     "squeezenet",
@@ -14,11 +14,13 @@ const NAMES: [&str; 13] = [
     "vgg16",
     "resnet50",
     "resnet101",
+    "xception65",
     "deeplab-small",
     "deeplab-squeezenet",
     "deeplab-resnet18",
     "deeplab-resnet50",
     "deeplab-resnet101",
+    "deeplab-xception65",
 ];
 
 #[test]

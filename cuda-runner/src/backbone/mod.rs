@@ -1,8 +1,8 @@
 //! Backbones: what looks at the photo first. A new one is a file here and a line in `BACKBONES`.
 //!
-//! Parameters have the names of the published checkpoints: torchvision's, and for `resnet38` and `vgg16` those of the
-//! reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and shift; unless
-//! `train_norms` says otherwise, where there is such a thing.
+//! Parameters have the names of the published checkpoints: torchvision's, timm's for `xception65`, and for `resnet38`
+//! and `vgg16` those of the reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and
+//! shift; unless `train_norms` says otherwise, where there is such a thing.
 
 mod residual;
 mod resnet;
@@ -10,6 +10,7 @@ mod resnet38;
 pub mod small;
 mod squeezenet;
 mod vgg16;
+mod xception65;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,7 @@ const BACKBONES: &[(&str, Builder)] = &[
     ("resnet101", |scope, config| boxed(resnet::ResNet::bottlenecks(scope, [3, 4, 23, 3], config.norm()))),
     ("resnet18", |scope, config| boxed(resnet::ResNet::basic(scope, [2, 2, 2, 2], config.norm()))),
     ("squeezenet1_0", |scope, _| boxed(squeezenet::SqueezeNet::new(scope))),
+    ("xception65", |scope, config| boxed(xception65::Xception65::new(scope, 16, config.norm()))),
 ];
 
 /// Names of the backbones.

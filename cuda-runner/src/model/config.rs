@@ -52,7 +52,7 @@ impl std::fmt::Display for ModelKind {
     }
 }
 
-/// The strides of a DeepLab.
+/// What a DeepLab has beside the parts of its encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeepLabConfig {
@@ -60,12 +60,15 @@ pub struct DeepLabConfig {
     pub output_stride: usize,
     /// Stride of the deep feature at prediction: half of it sees finer, at four times the work.
     pub prediction_stride: usize,
+    /// Whether the 3x3 convolutions behind the backbone, the pyramid's and the decoder's, are separable.
+    #[serde(default)]
+    pub separable: bool,
 }
 
 impl Default for DeepLabConfig {
-    /// The published one.
+    /// The published one on ResNets; on Xception it is separable.
     fn default() -> Self {
-        Self { output_stride: 16, prediction_stride: 16 }
+        Self { output_stride: 16, prediction_stride: 16, separable: false }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     backbone::Backbone,
     dense::Dense,
-    nn::{Aspp, DeepLabDecoder, DeepLabWidths, Pass, Scope},
+    nn::{Aspp, DeepLabDecoder, DeepLabForm, Pass, Scope},
 };
 
 /// Backbone, pyramid and decoder. Two backbones of the same parameters look at the photo at two strides: one in training,
@@ -18,6 +18,9 @@ pub struct DeepLab {
     training: Encoder,
     prediction: Encoder,
     decoder: DeepLabDecoder,
+    config: DeepLabConfig,
+    /// The pyramid's dilations at the training stride.
+    dilations: [usize; 3],
 }
 
 /// Backbone and pyramid at one stride.
@@ -36,22 +39,25 @@ impl DeepLab {
         let Architecture { aspp, skip, width, head, .. } = &config.architecture;
         let deeplab = config.architecture.deeplab.ok_or_else(lacking)?;
         let channels = backbone.channels();
-        let pyramid = Aspp::new(&scope.at("aspp"), channels.deep, aspp)?;
+        let pyramid = Aspp::new(&scope.at("aspp"), channels.deep, aspp, deeplab.separable)?;
         let encoder = |stride: usize| {
             let aspp = pyramid.dilated(deeplab.dilations(aspp.dilations, stride));
             Ok::<_, Error>(Encoder { backbone: backbone.at_stride(stride)?, aspp })
         };
-        let widths = DeepLabWidths {
+        let form = DeepLabForm {
             shallow: channels.shallow,
             deep: aspp.width,
             skip: *skip,
             width: *width,
             channels: 1 + config.classes.len(),
+            separable: deeplab.separable,
         };
         Ok(Self {
             training: encoder(deeplab.output_stride)?,
             prediction: encoder(deeplab.prediction_stride)?,
-            decoder: DeepLabDecoder::new(&scope.at("decoder"), widths, *head)?,
+            decoder: DeepLabDecoder::new(&scope.at("decoder"), form, *head)?,
+            config: deeplab,
+            dilations: aspp.dilations,
         })
     }
 }
@@ -78,6 +84,13 @@ impl Network for DeepLab {
         let logits = Dense::new(self.decoder.forward(&context, &features.shallow, pass)?)?;
         let masks = logits.detach().softmax()?;
         Ok(Classified { scores: None, masks, logits: Some(logits) })
+    }
+
+    fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        let Encoder { backbone, aspp } = &self.training;
+        let aspp = aspp.dilated(self.config.dilations(self.dilations, stride));
+        self.prediction = Encoder { backbone: backbone.at_stride(stride)?, aspp };
+        Ok(())
     }
 
     /// Scores are brought to the image's size, as they are for the loss, and become masks there.

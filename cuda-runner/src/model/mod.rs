@@ -72,6 +72,14 @@ pub trait Network: std::fmt::Debug {
     /// # Errors
     /// If memory runs out.
     fn masks_at(&self, classified: &Classified, h: usize, w: usize) -> Result<Dense>;
+
+    /// Looks at photos to be predicted at another stride of the deep feature.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the network has one stride, or not this one.
+    fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        Err(Error::Config(format!("this network cannot predict at stride {stride}; only a deeplab has a choice")))
+    }
 }
 
 /// A network, its configuration and its parameters.
@@ -136,6 +144,18 @@ impl Model {
     /// If memory runs out.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Classified> {
         self.network.forward(images, pass)
+    }
+
+    /// Looks at photos to be predicted at another stride of the deep feature; the parameters are the same.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the network has one stride, or not this one; nothing is changed then.
+    pub fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        self.network.set_prediction_stride(stride)?;
+        if let Some(deeplab) = &mut self.config.architecture.deeplab {
+            deeplab.prediction_stride = stride;
+        }
+        Ok(())
     }
 
     /// Masks at image size; see [`Network::masks_at`].

@@ -38,11 +38,11 @@ impl SingleStage {
         let Architecture { aspp, skip, width, psi, background, head, .. } = &config.architecture;
         Ok(Self {
             backbone,
-            aspp: Aspp::new(&scope.at("aspp"), channels.deep, aspp)?,
+            aspp: Aspp::new(&scope.at("aspp"), channels.deep, aspp, false)?,
             decoder: Decoder::new(scope, channels.shallow, aspp.width, *skip, *width)?,
             cue: GlobalCue::new(&scope.at("shallow_mask"), channels.shallow, *width)?,
             gate: Gate { psi: *psi },
-            head: Head::new(scope, (*width, *width), config.classes.len(), *head)?,
+            head: Head::new(scope, (*width, *width), config.classes.len(), *head, false)?,
             pooling: Pooling { background: *background, ..Pooling::default() },
         })
     }

@@ -6,9 +6,9 @@ use wseg_core::Corners;
 use super::{ConvConfig, ConvNorm, Head, HeadConfig, NormConfig, Pass, Scope};
 use crate::{Result, ops};
 
-/// Widths of the decoder.
+/// Form of the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeepLabWidths {
+pub struct DeepLabForm {
     /// Channels of the shallow feature.
     pub shallow: usize,
     /// Channels of the pyramid's feature.
@@ -19,6 +19,8 @@ pub struct DeepLabWidths {
     pub width: usize,
     /// Channels of the scores, the background's among them.
     pub channels: usize,
+    /// Whether the two are separable.
+    pub separable: bool,
 }
 
 /// Joins both features at the shallow one's size; two 3x3 convolutions make scores of them.
@@ -33,12 +35,12 @@ impl DeepLabDecoder {
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, widths: DeepLabWidths, head: HeadConfig) -> Result<Self> {
-        let DeepLabWidths { shallow, deep, skip, width, channels } = widths;
+    pub fn new(scope: &Scope, form: DeepLabForm, head: HeadConfig) -> Result<Self> {
+        let DeepLabForm { shallow, deep, skip, width, channels, separable } = form;
         let names = (&scope.at("conv1"), &scope.at("bn1"));
         Ok(Self {
             skip: ConvNorm::new(names, shallow, skip, ConvConfig::new(1), NormConfig::LEARNED)?,
-            head: Head::new(scope, (deep + skip, width), channels, head)?,
+            head: Head::new(scope, (deep + skip, width), channels, head, separable)?,
         })
     }
 

@@ -14,12 +14,13 @@ mod params;
 mod pass;
 mod record;
 mod separable;
+mod square;
 
 pub use aspp::{Aspp, AsppConfig};
 pub use block::ConvNorm;
 pub use conv::{Conv, ConvConfig};
 pub use decoder::{Decoder, Head, HeadConfig};
-pub use decoder_deeplab::{DeepLabDecoder, DeepLabWidths};
+pub use decoder_deeplab::{DeepLabDecoder, DeepLabForm};
 pub use gci::GlobalCue;
 pub use norm::{BatchNorm, NormConfig, Statistics};
 pub use params::{Entry, Fill, Init, Kind, Origin, Params, Scope};

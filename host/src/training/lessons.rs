@@ -72,11 +72,17 @@ impl Run<'_> {
     /// The masks that it is given, if that is what it learns from.
     ///
     /// # Errors
-    /// There are masks for a network that learns from image labels, or none for one that does not; or no such folder.
+    /// There are masks for a network that learns from image labels, or none for one that does not; there is no such folder;
+    /// or the recipe weighs another number of classes.
     pub(super) fn given(&self) -> Result<Option<GivenMasks>> {
         match (self.model.supervision(), self.masks) {
             (Supervision::ImageLabels, None) => Ok(None),
-            (Supervision::Masks, Some(folder)) => GivenMasks::open(folder, self.data.classes()).map(Some),
+            (Supervision::Masks, Some(folder)) => {
+                let classes = self.data.classes();
+                // Said now, not after the first step.
+                self.settings.recipe_for(self.model).weights(classes.len())?;
+                GivenMasks::open(folder, classes).map(Some)
+            }
             (Supervision::ImageLabels, Some(folder)) => {
                 let (kind, deeplab) = (self.model, ModelKind::DeepLab);
                 let problem = format!("--masks is for --model {deeplab}; {kind} learns from image labels alone");

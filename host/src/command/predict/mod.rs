@@ -32,7 +32,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
         photos.sort_by(|one, other| one.name.cmp(&other.name));
         photos = shard.of(photos);
     }
-    let model = match &args.preset {
+    let mut model = match &args.preset {
         None => predictor::load(&args.checkpoint)?,
         Some(preset) => {
             let (model, report) = adopt::adopt(&args.checkpoint, preset, args.classes.as_deref())?;
@@ -41,6 +41,9 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
         }
     };
     refuse_scores(args, &model)?;
+    if let Some(stride) = args.output_stride {
+        model.set_prediction_stride(stride).map_err(|error| Error::input(&args.checkpoint, error))?;
+    }
     let classes = predictor::classes(&model)?;
     let labels = args.labels.as_deref().map(|path| LabelSource::open(path, &classes)).transpose()?;
     let predictor = Predictor::new(&model, inference(args, &model.config.inference))?.with_tile(args.view.tile);

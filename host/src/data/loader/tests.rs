@@ -7,7 +7,10 @@ use tempfile::TempDir;
 use wseg_cuda_runner::{infer::Base, train::Target};
 
 use super::*;
-use crate::{data::augment::normalise, picture::write_photo};
+use crate::{
+    data::augment::normalise,
+    picture::{LabelMap, write_mask, write_photo},
+};
 
 const SIDE: usize = 24;
 const SHAPE: Shape = Shape { batch: 4, frame: Frame { side: SIDE, base: Base::Photo } };
@@ -86,6 +89,52 @@ fn a_batch_holds_the_varied_photos_and_their_labels_in_order() {
         let shown: Vec<f32> = (0..3).map(|class| if class == index % 3 { 1.0 } else { 0.0 }).collect();
         assert_eq!(labels[3 * place..][..3], shown);
     }
+}
+
+/// A photo's red tells its number; its mask is that number all over, and differs from the others' in size as the photo does.
+#[test]
+fn masks_come_with_their_photos_whoever_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = std::iter::once("background".to_owned()).chain((1..8).map(|n| format!("n{n}"))).collect();
+    let classes = crate::data::Classes::new(names).unwrap();
+    let masks = crate::data::GivenMasks::open(folder.path(), &classes).unwrap();
+    let samples: Vec<Labelled> = (0..8_u8)
+        .map(|number| {
+            let photo = folder.path().join(format!("{number}-photo.png"));
+            let (width, height) = (30 + u32::from(number), 40 - u32::from(number));
+            write_photo(&photo, &RgbImage::from_pixel(width, height, image::Rgb([10 * number, 0, 0]))).unwrap();
+            let labels = vec![number; (width * height) as usize];
+            let mask = LabelMap { width: width as usize, height: height as usize, labels };
+            write_mask(&folder.path().join(format!("{number}.png")), &mask).unwrap();
+            Labelled { photo, annotation: Annotation::Mask(masks.find(&number.to_string()).unwrap()) }
+        })
+        .collect();
+    let still = Augment { brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..Augment::default() };
+    let augment = Augment { scale: Some([0.4, 1.2]), ..still };
+    let with = |workers| {
+        let loading = Loading { workers: Some(workers), skip_bad: false };
+        Loader::new(samples.clone(), augment.clone(), SHAPE, 7, loading).unwrap()
+    };
+    let expected = numbers(with(1).epoch(2));
+    assert_eq!(expected, numbers(with(3).epoch(2)));
+    let pixels = SIDE * SIDE;
+    let red: [f32; 8] = std::array::from_fn(|number| normalise(&[10 * number as u8, 0, 0], 1, 1, false)[0]);
+    let mut labelled = 0;
+    for (images, masks) in expected {
+        assert_eq!(masks.len(), 4 * pixels);
+        for (at, &label) in masks.iter().enumerate().filter(|(_, label)| **label != 255.0) {
+            let (sample, pixel) = (at / pixels, at % pixels);
+            assert!((images[3 * sample * pixels + pixel] - red[label as usize]).abs() < 1e-6, "{label}");
+            labelled += 1;
+        }
+    }
+    assert!(labelled > pixels, "{labelled}");
+    // A mask that changes under way is named.
+    let victim = samples[with(2).samples.order(0)[0]].clone();
+    let Annotation::Mask(mask) = victim.annotation else { panic!("a mask") };
+    write_mask(&mask.path, &LabelMap { width: 1, height: 1, labels: vec![0] }).unwrap();
+    let told = with(2).epoch(0).next().unwrap().unwrap_err();
+    assert!(told.is_input() && told.to_string().starts_with(&format!("{}: the mask has 1 x 1", mask.path.display())));
 }
 
 #[test]
