@@ -13,7 +13,7 @@ use wseg_cuda_runner::{
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::{AsppConfig, Fill, Kind, Origin, Params, Pass, Scope},
     ops,
-    train::{Batch, Group, Recipe, losses},
+    train::{Batch, Group, Recipe, Target, losses},
 };
 
 /// Every parameter small and not zero, without drawing millions of normal numbers.
@@ -58,6 +58,7 @@ fn expected(name: &str, side: usize) -> ([usize; 2], [usize; 2]) {
         "resnet38" => ([256, 4096], [halved(2), halved(3)]),
         "resnet18" => ([64, 512], [halved(2), halved(4)]),
         "resnet50" | "resnet101" => ([256, 2048], [halved(2), halved(4)]),
+        "xception65" => ([128, 2048], [halved(2), halved(4)]),
         "squeezenet1_0" => {
             let stem = (side - 7) / 2 + 1;
             let pooled = |side: usize| (side - 3).div_ceil(2) + 1;
@@ -142,6 +143,7 @@ fn the_first_layers_and_all_norms_of_pretrained_backbones_are_frozen_and_nothing
         ("resnet50", &["conv1.weight"]),
         ("resnet101", &["conv1.weight"]),
         ("squeezenet1_0", &["features.0.weight", "features.0.bias"]),
+        ("xception65", &["stem.0.conv.weight", "stem.1.conv.weight"]),
     ] {
         let (params, _) = built(name);
         let (norms, others): (BTreeSet<_>, BTreeSet<_>) =
@@ -174,7 +176,7 @@ fn network(backbone: &str, kind: ModelKind) -> Model {
 #[test]
 fn gradients_reach_exactly_the_trainable_parameters_of_every_network() {
     let labels = Tensor::from_vec(vec![1f32, 0.0, 0.0, 1.0], (2, 2, 1, 1), &Device::Cpu).expect("labels");
-    let batch = Batch { images: images((2, 3, 17, 17)), labels };
+    let batch = Batch { images: images((2, 3, 17, 17)), target: Target::Labels(labels) };
     let recipe = Recipe { pamr_dilations: vec![1, 2], ..Recipe::default() };
     for name in NAMES.into_iter().filter(|name| *name != "resnet101") {
         for kind in [ModelKind::SingleStage, ModelKind::Cam] {

@@ -7,10 +7,12 @@ mod figure;
 mod help;
 mod plot;
 mod predict;
+mod pseudo;
 mod refine;
 mod report;
 mod study;
 mod value;
+mod view;
 
 pub use bench::{BenchArgs, Work};
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
@@ -18,10 +20,12 @@ pub use eval::{EvalArgs, Format, Published};
 pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
 pub use plot::PlotArgs;
 pub use predict::{Artifact, PredictArgs, Shard};
+pub use pseudo::{BandArgs, PseudoArgs};
 pub use refine::{CrfArgs, MaskFormat, RefineArgs, RefineMethod};
 pub use report::ReportArgs;
-pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs};
+pub use study::{BackbonesArgs, PamrStudyArgs, Study, StudyArgs, TableArgs, TwoStageArgs};
 pub use value::KeyValue;
+pub use view::ViewArgs;
 
 use std::path::PathBuf;
 
@@ -82,7 +86,7 @@ pub enum Command {
     /// Look through a data set, or write it in VOC layout.
     #[command(long_about = data::DATA)]
     Data(DataArgs),
-    /// Train a network from image labels.
+    /// Train a network from image labels, or from masks.
     #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
     /// Convert weights from PyTorch's files to safetensors.
@@ -91,6 +95,9 @@ pub enum Command {
     /// Segment photos with a trained network.
     #[command(long_about = help::PREDICT)]
     Predict(Box<PredictArgs>),
+    /// Make pseudo labels of a training split: masks to train another network on.
+    #[command(long_about = pseudo::PSEUDO)]
+    Pseudo(Box<PseudoArgs>),
     /// Draw masks from anywhere to the edges of their photos: PAMR, the dense CRF, or both.
     #[command(long_about = help::REFINE)]
     Refine(Box<RefineArgs>),
@@ -103,7 +110,7 @@ pub enum Command {
     /// Draw a figure of the paper's supplement as SVG and PNG: the loss, or masks at PAMR's iterations.
     #[command(long_about = figure::FIGURE)]
     Figure(FigureArgs),
-    /// Measure a table of the paper's supplement: PAMR's iterations, or backbones, with and without CRF.
+    /// Measure a table of the paper's supplement: PAMR's iterations, backbones, or two stages.
     #[command(long_about = study::STUDY)]
     Study(StudyArgs),
     /// Write a training run as one HTML page: curves, numbers, confusion matrix, photos, settings.
@@ -159,6 +166,22 @@ pub enum ModelKind {
     SingleStage,
     /// The baseline: class activation maps of a classifier.
     Cam,
+    /// DeepLabv3+, which learns from masks: `wseg pseudo`'s, or true ones.
+    #[value(name = "deeplab")]
+    DeepLab,
+}
+
+impl ModelKind {
+    /// As the runner calls it.
+    #[must_use]
+    pub const fn runner(self) -> wseg_cuda_runner::model::ModelKind {
+        use wseg_cuda_runner::model::ModelKind as Runner;
+        match self {
+            Self::SingleStage => Runner::SingleStage,
+            Self::Cam => Runner::Cam,
+            Self::DeepLab => Runner::DeepLab,
+        }
+    }
 }
 
 /// `wseg train`.
@@ -195,9 +218,12 @@ pub struct TrainArgs {
         ]
     )]
     pub resume: Option<PathBuf>,
-    /// Which network is trained [default: single-stage].
+    /// Which network is trained [default: the preset's: single-stage, or deeplab].
     #[arg(long, value_name = "MODEL", value_enum)]
     pub model: Option<ModelKind>,
+    /// Masks that a deeplab learns from: NAME.png for each training photo, classes from a palette or in grey, 255 is ignored.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub masks: Option<PathBuf>,
     /// Weights to start from: safetensors, a PyTorch file, or a checkpoint [default: random values].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
@@ -309,7 +335,7 @@ pub struct InspectArgs {
     /// Width and height of the photo the network is shown, in pixels [default: its training crop].
     #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(16..=4096))]
     pub size: Option<usize>,
-    /// Which network of a preset [default: single-stage].
+    /// Which network of a preset [default: what the preset is for: single-stage, or deeplab].
     #[arg(long, value_name = "MODEL", value_enum)]
     pub model: Option<ModelKind>,
     /// Classes, without the background, for the network of a preset [default: 20].

@@ -39,6 +39,15 @@ impl Error {
         Self::Failed(format!("{}: {problem}", path.display()))
     }
 
+    /// Names the file that an input error is about, where whoever found it did not know the file.
+    #[must_use]
+    pub fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::Input(problem) => Self::input(path, problem),
+            other => other,
+        }
+    }
+
     /// The process's exit code: 2 for bad input, 1 for failed work, a signal's where one asked for the end.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -1,8 +1,9 @@
 //! Files that are either whole or absent: every output is written to a temporary file beside its place, then renamed.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -94,6 +95,23 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     }
     fs::create_dir_all(folder)
         .map_err(|error| Error::input(folder, format!("the folder cannot be created ({error}); choose another one")))
+}
+
+/// Files that must not be written over, whatever path leads to them.
+#[derive(Debug)]
+pub struct Kept(HashSet<PathBuf>);
+
+impl Kept {
+    /// Those of these paths that are there.
+    pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
+        Self(paths.into_iter().filter_map(|path| path.as_ref().canonicalize().ok()).collect())
+    }
+
+    /// Whether a path leads to one of them.
+    #[must_use]
+    pub fn holds(&self, path: &Path) -> bool {
+        path.canonicalize().is_ok_and(|path| self.0.contains(&path))
+    }
 }
 
 /// The folder that `path` lies in; the current folder for a bare file name.

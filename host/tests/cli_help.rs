@@ -6,12 +6,13 @@ use std::process::Stdio;
 
 use cli::{Done, command, wseg};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "synth",
     "data",
     "train",
     "import",
     "predict",
+    "pseudo",
     "eval",
     "plot",
     "verify",

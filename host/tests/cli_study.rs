@@ -83,3 +83,133 @@ fn backbones_are_compared_from_their_runs() {
     std::fs::remove_file(cam.join("run.toml")).unwrap();
     wseg(line.iter().chain(&["--quiet"])).refused(&["cam", "run.toml"]);
 }
+
+/// A study of two stages on a few small synthetic photos.
+struct TwoStages {
+    dir: tempfile::TempDir,
+}
+
+impl TwoStages {
+    const STAGES: [&'static str; 4] = ["cam", "single-stage", "two-stage", "fully-supervised"];
+
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let size = ["--images", "8", "--val", "4", "--classes", "2", "--size", "48", "--quiet"];
+        wseg(["synth", "--out", path(&dir.path().join("shapes"))].iter().chain(&size)).good();
+        Self { dir }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, flags: &[&str]) -> cli::Done {
+        let (data, out) = (self.at("shapes"), self.at("study"));
+        let line = ["study", "two-stage", "--data", path(&data), "--out", path(&out), "--preset", "demo"];
+        let tiny = ["--crop", "32", "--epochs", "2", "--cam-epochs", "1", "--deeplab-epochs", "2", "--threads", "2"];
+        let first = ["--set", "batch=4", "--set", "classification_epochs=1", "--set", "pamr_dilations=[1]"];
+        let second = ["--deeplab-set", "batch=4", "--deeplab-set", "warmup=0"];
+        wseg(line.iter().chain(&tiny).chain(&first).chain(&second).chain(flags))
+    }
+
+    /// A file of the study's only seed.
+    fn file(&self, name: &str) -> PathBuf {
+        self.at("study/seed-1").join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.file(name)).unwrap()
+    }
+
+    /// How many trainings were complete already.
+    fn complete(done: &cli::Done) -> usize {
+        done.err.lines().filter(|line| line.contains("this run is complete")).count()
+    }
+}
+
+#[test]
+fn two_stages_are_compared_and_what_is_done_is_not_done_again() {
+    let study = TwoStages::new();
+    let first = study.run(&["--json"]);
+    assert_eq!((first.code, TwoStages::complete(&first)), (0, 0), "{}", first.err);
+    let numbers: Value = serde_json::from_str(&first.out).unwrap();
+    let rows = numbers["own"]["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 5);
+    let supervision: Vec<&str> = rows.iter().map(|row| row["supervision"].as_str().unwrap()).collect();
+    assert_eq!(supervision, ["I", "I", "I", "I", "F"]);
+    assert!(rows.iter().all(|row| (0.0..=100.0).contains(&row["val"].as_f64().unwrap())), "{rows:?}");
+    assert_eq!(numbers["published"].as_array().unwrap().len(), 5);
+    let labels = &numbers["pseudo_labels"][0]["statistics"];
+    assert_eq!((labels["masks"].as_u64(), labels["truth"]["images"].as_u64()), (Some(8), Some(8)));
+    assert_eq!(std::fs::read_dir(study.file("pseudo")).unwrap().count(), 8);
+
+    // Each network learnt from what it should, and is judged as `predict` and `eval` judge it.
+    for (stage, masks) in [("two-stage", "pseudo"), ("fully-supervised", "SegmentationClass")] {
+        let record: toml::Table = String::from_utf8(study.read(&format!("{stage}/run.toml"))).unwrap().parse().unwrap();
+        assert!(record["run"]["masks"].as_str().unwrap().ends_with(masks), "{record}");
+        assert_eq!(record["run"]["model"].as_str(), Some("deeplab"));
+    }
+    let (val, truth) = (study.at("shapes/ImageSets/Segmentation/val.txt"), study.at("shapes/SegmentationClass"));
+    for (stage, row, flags) in [
+        ("single-stage", 1, &[][..]),
+        ("single-stage", 2, &["--crf"]),
+        ("two-stage", 3, &[]),
+        ("fully-supervised", 4, &[]),
+    ] {
+        let (checkpoint, masks) = (study.file(stage).join("last.safetensors"), study.at(&format!("{stage}-{row}")));
+        let line =
+            ["predict", "--checkpoint", path(&checkpoint), "--images", path(&val), "--out", path(&masks), "--quiet"];
+        wseg(line.iter().chain(flags)).good();
+        let report =
+            wseg(["eval", "--pred", path(&masks), "--gt", path(&truth), "--list", path(&val), "--json"]).good();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let (own, evaluated) = (rows[row]["val"].as_f64().unwrap(), report["mean_iou"].as_f64().unwrap());
+        assert!((own - evaluated).abs() < 1e-9, "{stage}: {own} {evaluated}");
+    }
+
+    // Everything is there: nothing is trained.
+    let states = TwoStages::STAGES.map(|stage| study.read(&format!("{stage}/state.safetensors")));
+    let again = study.run(&["--json"]);
+    assert_eq!((again.code, TwoStages::complete(&again)), (0, 4), "{}", again.err);
+    assert_eq!(again.out, first.out);
+    // What is lost is done again, and nothing else.
+    let mask = study.file("pseudo").join(format!("{}.png", first_name(&study.at("shapes"))));
+    let bytes = std::fs::read(&mask).unwrap();
+    std::fs::remove_file(&mask).unwrap();
+    std::fs::remove_dir_all(study.file("fully-supervised")).unwrap();
+    let mended = study.run(&["--json"]);
+    assert_eq!((mended.code, TwoStages::complete(&mended)), (0, 3), "{}", mended.err);
+    assert_eq!(mended.out, first.out, "the same seed gives the same numbers");
+    assert_eq!(std::fs::read(&mask).unwrap(), bytes);
+    assert_eq!(TwoStages::STAGES.map(|stage| study.read(&format!("{stage}/state.safetensors"))), states);
+
+    let markdown = study.run(&["--markdown", "--quiet"]).good();
+    let two = rows[3]["val"].as_f64().unwrap();
+    assert!(markdown.contains(&format!("DeepLabv3+ on its pseudo labels | small | I | {two:.1} | - |")), "{markdown}");
+    assert_eq!(markdown, std::fs::read_to_string(study.at("study/table.md")).unwrap());
+    assert_eq!(study.run(&["--csv", "--quiet"]).good().lines().count(), 17);
+
+    // Masks made in another way are not mixed with these.
+    study.run(&["--confidence", "0.9", "--quiet"]).refused(&["pseudo.json", "--out"]);
+    study.run(&["--set", "rate=0.05", "--quiet"]).refused(&["recipe.rate", "0.05"]);
+}
+
+fn first_name(data: &Path) -> String {
+    let list = std::fs::read_to_string(data.join("ImageSets/Segmentation/train.txt")).unwrap();
+    list.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_study_of_two_stages_is_refused_before_anything_is_trained() {
+    let study = TwoStages::new();
+    study.run(&["--deeplab-preset", "deeplab-vgg99"]).refused(&["deeplab-vgg99"]);
+    study.run(&["--weights", "gone.pth"]).refused(&["gone.pth"]);
+    study.run(&["--deeplab-set", "rat=1"]).refused(&["rat"]);
+    assert_eq!(study.run(&["--quick"]).code, 2, "--quick has photos of its own");
+    let list = study.at("shapes/ImageSets/Segmentation/val.txt");
+    let name = std::fs::read_to_string(&list).unwrap().lines().next().unwrap().to_owned();
+    let mask = study.at("shapes/SegmentationClass").join(format!("{name}.png"));
+    std::fs::remove_file(&mask).unwrap();
+    study.run(&[]).refused(&[&name]);
+    assert!(!study.at("study").exists(), "nothing was made");
+}

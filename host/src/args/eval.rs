@@ -55,6 +55,9 @@ pub struct EvalArgs {
         value_parser = clap::value_parser!(u32).range(1..=1000)
     )]
     pub trimap: Vec<u32>,
+    /// Predictions may have pixels of 255, undecided ones, as `wseg pseudo --confidence` writes them: they are ignored, too.
+    #[arg(long, requires = "gt")]
+    pub undecided: bool,
     /// Print which class was taken for which: pixels by true and predicted class (JSON always has them).
     #[arg(long, requires = "gt")]
     pub confusion: bool,

@@ -5,10 +5,9 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
-    CrfArgs, help,
-    value::{batch_size, fraction, positive, scale, thread_count, tile_side},
+    CrfArgs, ViewArgs, help,
+    value::{fraction, thread_count},
 };
-use crate::predictor::TILE;
 
 /// What `predict` leaves for each photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,25 +71,19 @@ pub struct PredictArgs {
     /// Folder for the masks; made if it is not there.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
-    /// Scales at which a photo is looked at, 1 being its own [default: the checkpoint's].
-    #[arg(long, value_name = "S,S,..", value_delimiter = ',', value_parser = scale)]
-    pub scales: Option<Vec<f64>>,
-    /// Look at the mirrored photo as well [default: the checkpoint's].
-    #[arg(long, overrides_with = "no_flip")]
-    flip: bool,
-    /// Do not look at the mirrored photo.
-    #[arg(long, overrides_with = "flip")]
-    no_flip: bool,
+    /// How a photo is looked at.
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// The classes each photo shows: a label file (NAME,CLASS;CLASS a line, or JSON lines), a folder of masks NAME.png or
     /// NAME.mat, or of a folder for each class.
     #[arg(long, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
     pub labels: Option<PathBuf>,
-    /// Power on the background's probability; above 1 objects grow [default: the checkpoint's].
-    #[arg(long, value_name = "POWER", value_parser = positive)]
-    pub background_power: Option<f64>,
     /// A class is judged present above this score, 0 to 1 [default: the checkpoint's].
     #[arg(long, value_name = "SCORE", value_parser = fraction, conflicts_with = "labels")]
     pub threshold: Option<f64>,
+    /// Stride at which a deeplab looks at photos: 8 sees finer than 16, at four times the work [default: the checkpoint's].
+    #[arg(long, value_name = "PIXELS")]
+    pub output_stride: Option<usize>,
     /// Draw the masks to the photo's edges by a dense CRF.
     #[arg(long)]
     pub crf: bool,
@@ -106,13 +99,6 @@ pub struct PredictArgs {
     /// Do the I-th of N parts of the photos, sorted by name and dealt out in turn: for several machines or jobs.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
-    /// Views of more than PIXELS x PIXELS pixels are cut into overlapping tiles of that side, which are blended. Larger ones
-    /// see more around a pixel and take more memory.
-    #[arg(long, value_name = "PIXELS", default_value_t = TILE, value_parser = tile_side)]
-    pub tile: usize,
-    /// Photos of one size, one after the other, that go through the network together.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch_size)]
-    pub batch: usize,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
@@ -121,26 +107,9 @@ pub struct PredictArgs {
     pub json: bool,
 }
 
-impl PredictArgs {
-    /// Whether to look at the mirrored photo; `None` leaves it to the checkpoint.
-    #[must_use]
-    pub fn flip(&self) -> Option<bool> {
-        match (self.flip, self.no_flip) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::{
-        super::{Cli, Command},
-        Shard,
-    };
+    use super::Shard;
 
     #[test]
     fn shards_part_a_list_and_nonsense_is_refused() {
@@ -150,20 +119,5 @@ mod tests {
         for bad in ["0/3", "4/3", "1", "/", "a/b", "1/0", "-1/3", "1/99999999999999999999999"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_last_of_flip_and_no_flip_counts() {
-        let flip = |flags: &[&str]| {
-            let line = ["wseg", "predict", "--checkpoint", "c", "--images", "i", "--out", "o"];
-            match Cli::try_parse_from(line.iter().chain(flags)).unwrap().command {
-                Command::Predict(args) => args.flip(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(flip(&[]), None);
-        assert_eq!(flip(&["--flip"]), Some(true));
-        assert_eq!(flip(&["--flip", "--no-flip"]), Some(false));
-        assert_eq!(flip(&["--no-flip", "--flip"]), Some(true));
     }
 }

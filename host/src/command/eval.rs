@@ -64,7 +64,7 @@ fn measure(args: &EvalArgs, gt: &Path, predicted: &Masks, console: &Console) -> 
         .iter()
         .map(|name| Pair { name: name.clone(), prediction: predicted.path(name), truth: truth.path(name) })
         .collect();
-    let measures = Measures { tolerance: args.tolerance, trimap: args.trimap.clone() };
+    let measures = Measures { tolerance: args.tolerance, trimap: args.trimap.clone(), undecided: args.undecided };
     let evaluation = evaluate(&pairs, &classes, &measures)?;
     if let Some(archive) = &args.submission {
         submission::write(archive, predicted, &names)?;

@@ -5,12 +5,15 @@ pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod eval;
+mod failures;
 pub mod figure;
 pub mod import;
 pub mod inspect;
+mod outcomes;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod pseudo;
 pub mod refine;
 pub mod report;
 pub mod study;
@@ -62,6 +65,7 @@ pub fn run(command: &Command, console: &Console) -> Result<()> {
         Command::Train(args) => train::run(args, console),
         Command::Import(args) => import::run(args, console),
         Command::Predict(args) => predict::run(args, console),
+        Command::Pseudo(args) => pseudo::run(args, console),
         Command::Refine(args) => refine::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Plot(args) => plot::run(args, console),

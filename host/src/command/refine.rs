@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use wseg_core::pamr::Pamr;
 
+use super::failures::one_error;
 use crate::{
     Error, Result,
     args::{MaskFormat, RefineArgs, RefineMethod},
@@ -89,15 +90,7 @@ impl Task<'_> {
             self.console.note(format_args!("{} mask{plural} refined into {}", photos.len(), out.display()));
             return Ok(());
         }
-        let told: Vec<String> = failures.iter().map(|error| format!("\n  {error}")).collect();
-        let message = match told.len() {
-            1 => failures[0].to_string(),
-            count => format!("{count} of {} masks could not be refined:{}", photos.len(), told.concat()),
-        };
-        match failures.iter().all(|error| error.exit_code() == 2) {
-            true => Err(Error::Input(message)),
-            false => Err(Error::Failed(message)),
-        }
+        one_error(failures, photos.len(), "masks could not be refined")
     }
 
     fn refine(&self, photo: &Path, mask: &Path, out: &Path, format: MaskFormat) -> Result<()> {
@@ -123,10 +116,7 @@ impl Task<'_> {
             );
             return Err(Error::input(mask, problem));
         }
-        let refined = self.refinement.apply(masks, &pixels).map_err(|error| match error {
-            Error::Input(problem) => Error::input(photo, problem),
-            other => other,
-        })?;
+        let refined = self.refinement.apply(masks, &pixels).map_err(|error| error.of_file(photo))?;
         match format {
             MaskFormat::Png => picture::write_mask(out, &refined.most_likely())?,
             MaskFormat::Npy => files::write_atomic(out, &refined.encode())?,

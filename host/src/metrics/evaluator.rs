@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wseg_core::metric::{Confusion, MetricError, mean};
 
-use super::{Mistake, Report, Tally, outline::Outline};
+use super::{Mistake, Report, Tally, outline::Outline, tally::where_decided};
 use crate::{data::Classes, palette::VOID, picture::LabelMap};
 
 /// What is measured beside the regions.
@@ -13,12 +13,14 @@ pub struct Measures {
     pub tolerance: f64,
     /// Widths of trimaps: pixels on each side of true borders.
     pub trimap: Vec<u32>,
+    /// Whether predictions may have pixels of [`VOID`], which are undecided and ignored.
+    pub undecided: bool,
 }
 
 impl Default for Measures {
     /// The boundary F-score with the tolerance of Csurka, Larlus & Perronnin (BMVC 2013), no trimaps.
     fn default() -> Self {
-        Self { tolerance: 0.0075, trimap: Vec::new() }
+        Self { tolerance: 0.0075, trimap: Vec::new(), undecided: false }
     }
 }
 
@@ -121,7 +123,13 @@ impl Evaluator {
             )));
         }
         self.one.clear();
-        self.one.add(&prediction.labels, &truth.labels)?;
+        match self.measures.undecided {
+            true => self.one.add_decided(&prediction.labels, &truth.labels)?,
+            false => self.one.add(&prediction.labels, &truth.labels)?,
+        }
+        let decided = self.measures.undecided.then(|| where_decided(&prediction.labels, &truth.labels));
+        let decided = decided.map(|labels| LabelMap { labels, ..*truth });
+        let truth = decided.as_ref().unwrap_or(truth);
         let contours = self.contours(prediction, truth).map_err(|error| Mistake::Prediction(error.to_string()))?;
         let image = image(name, &mut self.one, contours);
         self.images.push(image);
@@ -242,7 +250,7 @@ mod tests {
     }
 
     fn evaluator(tolerance: f64) -> Evaluator {
-        Evaluator::new(classes(), Measures { tolerance, trimap: vec![3, 1] })
+        Evaluator::new(classes(), Measures { tolerance, trimap: vec![3, 1], undecided: false })
     }
 
     #[test]
@@ -276,6 +284,22 @@ mod tests {
         let worst: Vec<&str> = evaluation.worst(2).iter().map(|image| image.name.as_str()).collect();
         assert_eq!(worst, ["missed", "empty"], "equals by name");
         assert_eq!(evaluation.images[1].classes, [(0, 50.0), (1, 0.0)]);
+    }
+
+    #[test]
+    fn undecided_pixels_count_as_ignored_ones_do_in_every_measure() {
+        let measures = Measures { tolerance: 0.1, trimap: vec![2], undecided: true };
+        let (mut left_out, mut ignored) =
+            (Evaluator::new(classes(), measures.clone()), Evaluator::new(classes(), measures));
+        let blank = |mask: LabelMap| {
+            let labels =
+                mask.labels.iter().enumerate().map(|(index, &label)| if index % 8 == 3 { VOID } else { label });
+            LabelMap { labels: labels.collect(), ..mask }
+        };
+        left_out.add("a", &blank(map(3)), &map(5)).unwrap();
+        ignored.add("a", &blank(map(3)), &blank(map(5))).unwrap();
+        assert_eq!(left_out.finish(), ignored.finish());
+        assert!(matches!(evaluator(0.1).add("a", &blank(map(3)), &map(5)), Err(Mistake::Prediction(_))));
     }
 
     #[test]

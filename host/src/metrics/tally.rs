@@ -55,7 +55,7 @@ impl Tally {
         check_values(&predicted, &self.classes).map_err(Mistake::Prediction)?;
         if predicted[usize::from(VOID)] {
             return Err(Mistake::Prediction(format!(
-                "value {VOID} is for true masks; a prediction has a class everywhere"
+                "value {VOID} is for true masks; a prediction has a class everywhere (--undecided leaves such pixels out)"
             )));
         }
         Confusion::new(&mut self.counts, self.classes.len(), Some(usize::from(VOID)))
@@ -64,6 +64,16 @@ impl Tally {
         self.ignored += truth.iter().filter(|label| **label == VOID).count() as u64;
         self.images += 1;
         Ok(())
+    }
+
+    /// As [`Self::add`], but pixels predicted as [`VOID`] are undecided: they are ignored, too.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_decided(&mut self, prediction: &[u8], truth: &[u8]) -> Result<(), Mistake> {
+        check_values(&present(truth), &self.classes).map_err(Mistake::Truth)?;
+        let decided: Vec<u8> = prediction.iter().map(|&label| if label == VOID { 0 } else { label }).collect();
+        self.add(&decided, &where_decided(prediction, truth))
     }
 
     /// The classes counted.
@@ -179,6 +189,15 @@ pub struct ClassReport {
     pub predicted_pixels: u64,
 }
 
+/// The truth, [`VOID`] where the prediction is undecided.
+pub(super) fn where_decided(prediction: &[u8], truth: &[u8]) -> Vec<u8> {
+    let mut truth = truth.to_vec();
+    for (truth, _) in truth.iter_mut().zip(prediction).filter(|(_, predicted)| **predicted == VOID) {
+        *truth = VOID;
+    }
+    truth
+}
+
 fn present(labels: &[u8]) -> [bool; 256] {
     let mut present = [false; 256];
     labels.iter().for_each(|label| present[usize::from(*label)] = true);
@@ -218,6 +237,17 @@ mod tests {
         assert!(near(report.frequency_weighted_iou, (2.0 * 100.0 / 3.0 + 3.0 * 200.0 / 3.0) / 5.0));
         assert!(near(report.mean_accuracy, (50.0 + 200.0 / 3.0) / 2.0));
         assert_eq!(report.confusion, [[1, 0, 1, 0], [1, 2, 0, 0], [0; 4], [0; 4]]);
+    }
+
+    #[test]
+    fn what_is_undecided_is_ignored_and_nothing_else() {
+        let (mut left_out, mut whole) = (Tally::new(classes()), Tally::new(classes()));
+        left_out.add_decided(&[0, 255, 1, 255, 2], &[0, 1, 2, 255, 2]).unwrap();
+        whole.add(&[0, 0, 1, 0, 2], &[0, 255, 2, 255, 2]).unwrap();
+        assert_eq!(left_out.report(), whole.report());
+        assert_eq!((left_out.report().pixels, left_out.report().ignored_pixels), (3, 2));
+        assert!(matches!(left_out.add_decided(&[255, 4], &[0, 0]), Err(Mistake::Prediction(_))));
+        assert!(matches!(left_out.add_decided(&[255], &[9]), Err(Mistake::Truth(_))), "it hides no mistake");
     }
 
     #[test]

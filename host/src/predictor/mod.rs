@@ -1,11 +1,13 @@
 //! A trained network applied to photos.
 
+mod batch;
 mod canvas;
 mod masks;
 #[cfg(test)]
 mod tests;
 mod tiled;
 
+pub use batch::{Batch, Segmented, Waiting};
 pub use masks::Masks;
 
 use std::path::Path;
@@ -20,7 +22,7 @@ use wseg_cuda_runner::{
 
 use crate::{
     Error, Result,
-    data::{Classes, augment},
+    data::{Classes, Dataset, augment},
     picture::LabelMap,
 };
 
@@ -60,6 +62,18 @@ pub fn class_names(model: &Model) -> Vec<String> {
 pub fn classes(model: &Model) -> Result<Classes> {
     Classes::new(class_names(model))
         .map_err(|problem| crate::Error::Input(format!("the checkpoint's classes: {problem}")))
+}
+
+/// The network's classes, which a data set must have as well.
+///
+/// # Errors
+/// As [`classes`]; the data set has others, or in another order.
+pub fn classes_of(model: &Model, data: &Dataset) -> Result<Classes> {
+    let classes = classes(model)?;
+    if data.classes() != &classes {
+        return Err(Error::input(data.root(), "these are not the classes that the network learnt"));
+    }
+    Ok(classes)
 }
 
 impl<'a> Predictor<'a> {

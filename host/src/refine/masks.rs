@@ -42,6 +42,23 @@ pub struct Reading<'a> {
     pub array: Option<&'a str>,
 }
 
+/// Which pixels are left undecided: those that the probabilities say too little about.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Band {
+    /// The least probability of the most likely class.
+    pub confidence: f32,
+    /// The least lead of the most likely class over the next.
+    pub margin: f32,
+}
+
+impl Band {
+    /// Whether a pixel is left undecided whose two highest probabilities are these.
+    #[must_use]
+    pub fn is_undecided(self, best: f32, next: f32) -> bool {
+        best < self.confidence || best - next < self.margin
+    }
+}
+
 impl Masks {
     /// Reads a mask: a PNG of labels, a grey PNG of one object's probabilities, or an array (`.npy`, `.npz`) of probabilities
     /// (`[classes, h, w]`, or `[h, w]` of one object) or labels (whole numbers, `[h, w]`).
@@ -142,14 +159,27 @@ impl Masks {
     /// The most likely label of each pixel, the first of several.
     #[must_use]
     pub fn most_likely(&self) -> LabelMap {
+        self.decided(Band::default())
+    }
+
+    /// The most likely label of each pixel, the first of several; [`VOID`] where `band` leaves it undecided.
+    #[must_use]
+    pub fn decided(&self, band: Band) -> LabelMap {
         let pixels = self.width * self.height;
-        let mut best = vec![f32::NEG_INFINITY; pixels];
+        let mut best = vec![(f32::NEG_INFINITY, f32::NEG_INFINITY); pixels];
         let mut labels = vec![0; pixels];
         for (&label, map) in self.labels.iter().zip(self.values.chunks_exact(pixels.max(1))) {
-            for ((best, own), &value) in best.iter_mut().zip(&mut labels).zip(map) {
+            for (((best, next), own), &value) in best.iter_mut().zip(&mut labels).zip(map) {
                 if value > *best {
-                    (*best, *own) = (value, label);
+                    (*next, *best, *own) = (*best, value, label);
+                } else if value > *next {
+                    *next = value;
                 }
+            }
+        }
+        for (label, (best, next)) in labels.iter_mut().zip(best) {
+            if band.is_undecided(best, next) {
+                *label = VOID;
             }
         }
         LabelMap { width: self.width, height: self.height, labels }
@@ -203,6 +233,23 @@ mod tests {
         assert_eq!(masks.most_likely().labels, [0, 5, 0, 9]);
         let only = Masks::of_labels(&LabelMap { width: 2, height: 1, labels: vec![0, 0] }, 0.7);
         assert_eq!((only.labels, only.values), (vec![0], vec![0.7, 0.7]));
+    }
+
+    #[test]
+    fn a_band_leaves_undecided_what_is_unsure_or_nearly_even() {
+        let values = vec![0.9, 0.5, 0.1, 0.34, 0.1, 0.5, 0.6, 0.33, 0.0, 0.0, 0.3, 0.33];
+        let masks = Masks { labels: vec![0, 2, 7], width: 4, height: 1, values, from_labels: false };
+        let decided = |confidence, margin| masks.decided(Band { confidence, margin }).labels;
+        assert_eq!(decided(0.0, 0.0), [0, 0, 2, 0]);
+        assert_eq!(decided(0.0, 0.0), masks.most_likely().labels);
+        assert_eq!(decided(0.6, 0.0), [0, VOID, 2, VOID]);
+        assert_eq!(decided(0.4, 0.0), [0, 0, 2, VOID], "an even pair is surer than three");
+        assert_eq!(decided(0.0, 0.2), [0, VOID, 2, VOID]);
+        assert_eq!(decided(0.0, 0.4), [0, VOID, VOID, VOID]);
+        assert_eq!(decided(0.95, 0.0), [VOID; 4]);
+        // Without another class there is nothing to lead.
+        let only = Masks { labels: vec![0], width: 1, height: 1, values: vec![1.0], from_labels: false };
+        assert_eq!(only.decided(Band { confidence: 0.0, margin: 1.0 }).labels, [0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod masks;
 mod npz;
 
-pub use masks::{ENDINGS, Masks, Reading};
+pub use masks::{Band, ENDINGS, Masks, Reading};
 
 use candle_core::{Device, Tensor};
 use image::RgbImage;

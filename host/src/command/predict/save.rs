@@ -1,7 +1,7 @@
 //! What is left of each photo.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
@@ -33,12 +33,12 @@ pub(super) fn path(out: &Path, name: &str, artifact: Artifact) -> PathBuf {
 /// # Errors
 /// Naming the first file that would.
 pub(super) fn check(photos: &[Photo], out: &Path, artifacts: &[Artifact]) -> Result<()> {
-    let sources: HashSet<PathBuf> = photos.iter().filter_map(|photo| photo.path.canonicalize().ok()).collect();
+    let sources = files::Kept::new(photos.iter().map(|photo| &photo.path));
     let mut written = HashMap::new();
     for photo in photos {
         for &artifact in artifacts {
             let file = path(out, &photo.name, artifact);
-            if file.canonicalize().is_ok_and(|file| sources.contains(&file)) {
+            if sources.holds(&file) {
                 return Err(Error::input(&file, "a photo to segment would be overwritten; choose another --out"));
             }
             if let Some(other) = written.insert(file.clone(), &photo.name).filter(|other| *other != &photo.name) {
@@ -68,8 +68,10 @@ pub(super) fn write(
         Artifact::Color => write_picture(path, &coloured(mask), ImageFormat::Png),
         Artifact::Probs => write_probabilities(path, masks),
         Artifact::Scores => files::write_atomic_with(path, |writer| {
-            npy::write_header(writer, "<f2", &[masks.confidence().len()])?;
-            npy::write_halves(writer, masks.confidence().iter().copied())
+            // A network without scores was refused.
+            let scores = masks.confidence().unwrap_or_default();
+            npy::write_header(writer, "<f2", &[scores.len()])?;
+            npy::write_halves(writer, scores.iter().copied())
         }),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     Result,
     args::BackbonesArgs,
     console::Console,
-    report::table::{Table, percent},
+    report::{evaluation::Digits, table::Table},
 };
 
 /// The numbers of a run.
@@ -31,7 +31,7 @@ pub(super) fn run(args: &BackbonesArgs, console: &Console) -> Result<()> {
         let score = run.judge(true, format!("{backbone} {model}"), console)?;
         Ok(Judged { run: path.to_owned(), backbone, model, score })
     })?;
-    super::print(&table(&judged), &judged, args.table, console)
+    super::print(&table(&judged, args.table.digits()), &judged, args.table, console)
 }
 
 /// The columns of numbers: model, and whether with CRF.
@@ -39,7 +39,7 @@ const COLUMNS: [(ModelKind, bool); 4] =
     [(ModelKind::Cam, false), (ModelKind::Cam, true), (ModelKind::SingleStage, false), (ModelKind::SingleStage, true)];
 
 /// A row a backbone, in the order of the runs, and their mean.
-fn table(judged: &[Judged]) -> Table {
+fn table(judged: &[Judged], digits: Digits) -> Table {
     let mut backbones: Vec<&str> = Vec::new();
     for run in judged {
         if !backbones.contains(&run.backbone.as_str()) {
@@ -52,12 +52,12 @@ fn table(judged: &[Judged]) -> Table {
     };
     let mut table = Table::new(["Backbone", "CAM w/o CRF", "CAM + CRF", "Ours w/o CRF", "Ours + CRF"]);
     for backbone in &backbones {
-        let cells = COLUMNS.map(|column| percent(cell(backbone, column)));
+        let cells = COLUMNS.map(|column| digits.percent(cell(backbone, column)));
         table.row(std::iter::once((*backbone).to_owned()).chain(cells));
     }
     if backbones.len() > 1 {
         table.rule();
-        let means = COLUMNS.map(|column| percent(mean(backbones.iter().map(|backbone| cell(backbone, column)))));
+        let means = COLUMNS.map(|column| digits.percent(mean(backbones.iter().map(|backbone| cell(backbone, column)))));
         table.row(std::iter::once("Mean".to_owned()).chain(means));
     }
     table
@@ -81,7 +81,7 @@ mod tests {
             judged("vgg16", ModelKind::SingleStage, 57.0),
             judged("resnet50", ModelKind::Cam, 43.0),
         ];
-        let lines = table(&runs).markdown();
+        let lines = table(&runs, Digits::Rounded).markdown();
         let lines: Vec<&str> = lines.lines().skip(2).collect();
         assert_eq!(
             lines,

@@ -41,11 +41,8 @@ impl Question<'_> {
     ///
     /// # Errors
     /// If the split or its masks are missing, a file cannot be used, or memory runs out.
-    pub(super) fn judge(&self, model: &Model, data: &Dataset, root: &Path, console: &Console) -> Result<Vec<Score>> {
-        let classes = predictor::classes(model)?;
-        if data.classes().names() != classes.names() {
-            return Err(Error::input(root, "these are not the classes that the network learnt"));
-        }
+    pub(super) fn judge(&self, model: &Model, data: &Dataset, console: &Console) -> Result<Vec<Score>> {
+        let classes = predictor::classes_of(model, data)?;
         let samples = data.split("val")?;
         if let Some(sample) = samples.iter().find(|sample| sample.mask.is_none()) {
             return Err(Error::input(&sample.photo, "has no true mask to compare with"));
@@ -69,7 +66,7 @@ impl Question<'_> {
                 masks = refined(masks, count - done, &photo, path)?;
                 done = count;
                 let crf = Refinement { pamr: None, crf: Some(DenseCrf::default()) };
-                let crf = crf.apply(masks.clone(), &photo).map_err(|error| named(path, error))?;
+                let crf = crf.apply(masks.clone(), &photo).map_err(|error| error.of_file(path))?;
                 for (tally, masks) in [(plain, &masks), (drawn, &crf)] {
                     tally.add(&masks.most_likely().labels, &truth.labels).map_err(|mistake| match mistake {
                         Mistake::Prediction(problem) => Error::input(path, problem),
@@ -90,12 +87,5 @@ fn refined(masks: Masks, iterations: usize, photo: &RgbImage, path: &Path) -> Re
         return Ok(masks);
     }
     let pamr = Some(Pamr { iterations, ..Pamr::default() });
-    Refinement { pamr, crf: None }.apply(masks, photo).map_err(|error| named(path, error))
-}
-
-fn named(path: &Path, error: Error) -> Error {
-    match error {
-        Error::Input(problem) => Error::input(path, problem),
-        other => other,
-    }
+    Refinement { pamr, crf: None }.apply(masks, photo).map_err(|error| error.of_file(path))
 }

@@ -4,6 +4,7 @@ mod backbones;
 mod judge;
 mod pamr;
 mod runs;
+mod two_stage;
 
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ pub fn run(args: &StudyArgs, console: &Console) -> Result<()> {
     match &args.study {
         Study::Pamr(args) => pamr::run(args, console),
         Study::Backbones(args) => backbones::run(args, console),
+        Study::TwoStage(args) => two_stage::run(args, console),
     }
 }
 
@@ -32,6 +34,8 @@ fn print(table: &Table, numbers: &impl Serialize, form: TableArgs, console: &Con
         console.print(json);
     } else if form.markdown {
         console.print(table.markdown());
+    } else if form.csv {
+        console.print(table.csv());
     } else {
         console.print(table.text(console.paint()));
     }

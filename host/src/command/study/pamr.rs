@@ -9,14 +9,7 @@ use super::{
     judge::{Question, Score},
     runs,
 };
-use crate::{
-    Error, Result,
-    args::PamrStudyArgs,
-    console::Console,
-    data::Dataset,
-    predictor,
-    report::table::{Table, percent},
-};
+use crate::{Error, Result, args::PamrStudyArgs, console::Console, data::Dataset, predictor, report::table::Table};
 
 /// A row of the table.
 #[derive(Serialize)]
@@ -34,9 +27,10 @@ pub(super) fn run(args: &PamrStudyArgs, console: &Console) -> Result<()> {
         Some(checkpoint) => of_one_network(checkpoint, args, console)?,
         None => of_networks(args, console)?,
     };
+    let digits = args.table.digits();
     let mut table = Table::new(["Number of iterations", "IoU", "IoU w/ CRF"]);
     for Row { iterations, score, .. } in &rows {
-        table.row([iterations.to_string(), percent(score.iou), percent(score.iou_crf)]);
+        table.row([iterations.to_string(), digits.percent(score.iou), digits.percent(score.iou_crf)]);
     }
     super::print(&table, &rows, args.table, console)
 }
@@ -50,7 +44,7 @@ fn of_one_network(checkpoint: &Path, args: &PamrStudyArgs, console: &Console) ->
     iterations.sort_unstable();
     iterations.dedup();
     let question = Question { iterations: &iterations, labels: false, title: "predict".to_owned() };
-    let scores = question.judge(&model, &data, root, console)?;
+    let scores = question.judge(&model, &data, console)?;
     let row = |(iterations, score)| Row { iterations, networks: 1, score };
     Ok(iterations.into_iter().zip(scores).map(row).collect())
 }

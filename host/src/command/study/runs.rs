@@ -73,7 +73,7 @@ impl Run {
     pub(super) fn judge(&self, labels: bool, title: String, console: &Console) -> Result<Score> {
         let data = Dataset::open_with(&self.data, &self.options)?;
         let question = Question { iterations: &[0], labels, title };
-        let scores = question.judge(&self.model, &data, &self.data, console)?;
+        let scores = question.judge(&self.model, &data, console)?;
         Ok(scores.first().copied().unwrap_or(Score { iou: None, iou_crf: None }))
     }
 }
