@@ -5,12 +5,15 @@
 //! scheduling of threads: every output element is computed by one task, in one order.
 //!
 //! One file an operation: the CPU implementation is the `cpu_fwd` of a candle custom operation, the gradient its
-//! `bwd`. On another device an operation answers with an error that names it.
+//! `bwd`. On a GPU (feature `cuda`) its `cuda_fwd` and `bwd` launch the kernels of `kernels/NAME.cu` as `cuda/NAME.rs`
+//! says, see `crate::cuda`; an operation without a file there answers with an error that names it.
 
 mod batch_norm;
 mod binary;
 mod conv2d;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dropout;
 mod element;
 pub(crate) mod lanes;

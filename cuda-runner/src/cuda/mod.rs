@@ -1,0 +1,22 @@
+//! The GPU: what the operations' CUDA implementations share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`modules`] | the kernels of `ops/kernels/*.cu`, as PTX, one constant a file |
+//! | [`memory`] | the elements of tensors in device memory, and memory for results |
+//! | [`launch`] | running a kernel on them |
+//!
+//! # How an operation gets to the GPU
+//! Its kernels are `ops/kernels/NAME.cu`: `extern "C"` functions whose names end in the element type (`relu_f32`,
+//! `relu_f64`, `relu_bf16`). Its launches are `ops/cuda/NAME.rs`: `cuda_fwd` of the custom operation calls them with
+//! storage, `bwd` with tensors, both through [`Elements`](memory::Elements). `unary` is the example to follow.
+//!
+//! Everything runs on one stream, in the order in which it is asked for, so a tensor may be dropped as soon as the
+//! kernels that read it are launched: its memory is given back behind them in the same order.
+
+pub(crate) mod launch;
+pub(crate) mod memory;
+pub(crate) mod modules;
+
+pub(crate) use launch::{Grid, arguments, launch, typed};
+pub(crate) use memory::{Elements, Output, on_device};
