@@ -6,6 +6,7 @@
 //! | [`memory`] | the elements of tensors in device memory, and memory for results |
 //! | [`launch`] | running a kernel on them |
 //! | [`cudnn`] | convolutions |
+//! | [`libraries`] | whether there is a GPU to be used |
 //! | [`math`] | whether TF32 may stand for `f32` |
 //!
 //! # How an operation gets to the GPU
@@ -18,6 +19,7 @@
 
 pub(crate) mod cudnn;
 pub(crate) mod launch;
+pub(crate) mod libraries;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod modules;
