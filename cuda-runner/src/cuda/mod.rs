@@ -7,6 +7,7 @@
 //! | [`launch`] | running a kernel on them |
 //! | [`cudnn`] | convolutions |
 //! | [`libraries`] | whether there is a GPU to be used |
+//! | [`upload`] | copies to the GPU while it computes |
 //! | [`math`] | whether TF32 may stand for `f32` |
 //!
 //! # How an operation gets to the GPU
@@ -23,6 +24,7 @@ pub(crate) mod libraries;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod modules;
+pub(crate) mod upload;
 
 pub(crate) use launch::{Grid, arguments, launch, typed};
 pub(crate) use memory::{Elements, Output, on_device};
