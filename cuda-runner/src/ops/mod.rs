@@ -16,6 +16,7 @@ mod cross_entropy;
 mod cuda;
 mod dropout;
 mod element;
+pub mod kernels;
 pub(crate) mod lanes;
 mod pamr;
 mod pool;

@@ -1,68 +1,67 @@
 // Elementwise functions of one tensor, with gradients that stay finite wherever the gradient that arrives is 0.
 // `ops/unary.rs` is the same on the CPU.
-#include "element.cuh"
+#include "device.cuh"
 
-namespace {
+namespace unary {
 
 // A function of x, and its gradient from x, its value y and the gradient dy of that.
 struct Relu {
     // Asked this way round, a NaN is not hidden.
-    template <typename R> static __device__ R value(R x, double) { return x <= R(0) ? R(0) : x; }
-    template <typename R> static __device__ R gradient(R, R y, R dy, double) { return y > R(0) ? dy : R(0); }
+    template <typename R> static DEVICE R value(R x, R) { return x <= R(0) ? R(0) : x; }
+    template <typename R> static DEVICE R gradient(R, R y, R dy, R) { return y > R(0) ? dy : R(0); }
 };
 
 struct Exp {
-    template <typename R> static __device__ R value(R x, double) { return exp(x); }
-    template <typename R> static __device__ R gradient(R, R y, R dy, double) { return dy == R(0) ? R(0) : dy * y; }
+    template <typename R> static DEVICE R value(R x, R) { return exponential(x); }
+    template <typename R> static DEVICE R gradient(R, R y, R dy, R) { return dy == R(0) ? R(0) : dy * y; }
 };
 
 struct Ln {
-    template <typename R> static __device__ R value(R x, double) { return log(x); }
-    template <typename R> static __device__ R gradient(R x, R, R dy, double) { return dy == R(0) ? R(0) : dy / x; }
+    template <typename R> static DEVICE R value(R x, R) { return logarithm(x); }
+    template <typename R> static DEVICE R gradient(R x, R, R dy, R) { return dy == R(0) ? R(0) : dy / x; }
 };
 
 struct Sqrt {
-    template <typename R> static __device__ R value(R x, double) { return sqrt(x); }
-    template <typename R> static __device__ R gradient(R, R y, R dy, double) {
-        return y > R(0) ? R(0.5) * dy / y : R(0);
-    }
+    template <typename R> static DEVICE R value(R x, R) { return root(x); }
+    template <typename R> static DEVICE R gradient(R, R y, R dy, R) { return y > R(0) ? R(0.5) * dy / y : R(0); }
 };
 
 struct Abs {
-    template <typename R> static __device__ R value(R x, double) { return fabs(x); }
-    template <typename R> static __device__ R gradient(R x, R, R dy, double) {
-        return x == R(0) ? R(0) : x < R(0) ? -dy : dy;
-    }
+    template <typename R> static DEVICE R value(R x, R) { return magnitude(x); }
+    template <typename R> static DEVICE R gradient(R x, R, R dy, R) { return x == R(0) ? R(0) : x < R(0) ? -dy : dy; }
 };
 
 struct Powf {
-    template <typename R> static __device__ R value(R x, double exponent) { return pow(x, R(exponent)); }
-    template <typename R> static __device__ R gradient(R x, R, R dy, double exponent) {
-        if (exponent == 0.0 || dy == R(0)) return R(0);
-        return exponent == 1.0 ? dy : dy * R(exponent) * pow(x, R(exponent - 1.0));
+    template <typename R> static DEVICE R value(R x, R exponent) { return power(x, exponent); }
+    template <typename R> static DEVICE R gradient(R x, R, R dy, R exponent) {
+        if (exponent == R(0) || dy == R(0)) return R(0);
+        return exponent == R(1) ? dy : dy * exponent * power(x, exponent - R(1));
     }
 };
 
-template <typename F, typename T>
-__device__ void forward(const T* x, T* y, long long count, double exponent) {
-    for (long long i = first_index(); i < count; i += index_step()) y[i] = store<T>(F::value(load(x[i]), exponent));
+template <typename F, typename T> DEVICE void forward(In<T> x, Out<T> y, long long count, double exponent) {
+    real<T> power = real<T>(exponent);
+#pragma unroll 4
+    for (long long i = first_index(); i < count; i += index_step()) y[i] = narrow<T>(F::value(wide(x[i]), power));
 }
 
 template <typename F, typename T>
-__device__ void backward(const T* x, const T* y, const T* dy, T* dx, long long count, double exponent) {
+DEVICE void backward(In<T> x, In<T> y, In<T> dy, Out<T> dx, long long count, double exponent) {
+    real<T> power = real<T>(exponent);
+#pragma unroll 4
     for (long long i = first_index(); i < count; i += index_step())
-        dx[i] = store<T>(F::gradient(load(x[i]), load(y[i]), load(dy[i]), exponent));
+        dx[i] = narrow<T>(F::gradient(wide(x[i]), wide(y[i]), wide(dy[i]), power));
 }
 
-} // namespace
+} // namespace unary
 
 #define FUNCTION(F, name, T, suffix)                                                                                   \
-    extern "C" __global__ void name##_##suffix(const T* x, T* y, long long count, double exponent) {                   \
-        forward<F>(x, y, count, exponent);                                                                             \
+    KERNEL(THREADS, name##_##suffix, In<T> x, Out<T> y, long long count, double exponent) {                            \
+        unary::forward<unary::F, T>(x, y, count, exponent);                                                            \
     }                                                                                                                  \
-    extern "C" __global__ void name##_gradient_##suffix(const T* x, const T* y, const T* dy, T* dx, long long count,   \
-                                                        double exponent) {                                             \
-        backward<F>(x, y, dy, dx, count, exponent);                                                                    \
+    KERNEL(THREADS, name##_gradient_##suffix, In<T> x, In<T> y, In<T> dy, Out<T> dx, long long count,                  \
+           double exponent) {                                                                                          \
+        unary::backward<unary::F, T>(x, y, dy, dx, count, exponent);                                                   \
     }
 
 #define FUNCTIONS(T, suffix)                                                                                           \
@@ -75,4 +74,6 @@ __device__ void backward(const T* x, const T* y, const T* dy, T* dx, long long c
 
 FUNCTIONS(float, f32)
 FUNCTIONS(double, f64)
-FUNCTIONS(__nv_bfloat16, bf16)
+FUNCTIONS(bf16, bf16)
+#undef FUNCTIONS
+#undef FUNCTION
