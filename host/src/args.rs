@@ -29,6 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::RangedU64Val
 
 use crate::synth::Synth;
 use value::thread_count;
+use wseg_cuda_runner::DeviceChoice;
 
 /// Semantic segmentation from image-level labels.
 #[derive(Debug, Parser)]
@@ -282,6 +283,9 @@ pub struct VerifyArgs {
     /// Which backends to run.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub backend: BackendChoice,
+    /// Where candle computes: auto, cpu or cuda:N; a GPU stands in the CPU's place.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: DeviceChoice,
     /// Golden files (.safetensors), or folders of them.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,

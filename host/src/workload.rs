@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use wseg_cuda_runner::{
     crf::{DenseCrf, Rgb, dense_crf},
+    device::finish,
     model::{Model, ModelKind},
     nn::Pass,
     train::{Batch, Recipe, Sgd, losses},
@@ -71,7 +72,7 @@ impl Workload {
         let losses = losses(&self.model, &self.batch, &self.recipe, true, 0)?;
         // At rate 0 the values stay finite, whatever the preset's rate does to random photos.
         self.optimiser.step(&losses.total.backward()?, 0.0)?;
-        Ok(())
+        Ok(finish(self.view.device())?)
     }
 
     /// The forward pass of one photo in one view.
@@ -80,7 +81,7 @@ impl Workload {
     /// If memory runs out.
     pub fn look(&self) -> Result<()> {
         self.model.forward(&self.view, &Pass::evaluation())?;
-        Ok(())
+        Ok(finish(self.view.device())?)
     }
 }
 

@@ -5,6 +5,9 @@
 //! | [`modules`] | the kernels of `ops/kernels/*.cu`, as PTX, one constant a file |
 //! | [`memory`] | the elements of tensors in device memory, and memory for results |
 //! | [`launch`] | running a kernel on them |
+//! | [`cudnn`] | convolutions |
+//! | [`libraries`] | whether there is a GPU to be used |
+//! | [`math`] | whether TF32 may stand for `f32` |
 //!
 //! # How an operation gets to the GPU
 //! Its kernels are `ops/kernels/NAME.cu`: `extern "C"` functions whose names end in the element type (`relu_f32`,
@@ -14,7 +17,10 @@
 //! Everything runs on one stream, in the order in which it is asked for, so a tensor may be dropped as soon as the
 //! kernels that read it are launched: its memory is given back behind them in the same order.
 
+pub(crate) mod cudnn;
 pub(crate) mod launch;
+pub(crate) mod libraries;
+pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod modules;
 

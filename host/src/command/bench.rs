@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, DeviceLocation, Tensor};
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::{crf::DenseCrf, ops};
+use wseg_cuda_runner::{
+    crf::DenseCrf,
+    device::{finish, name},
+    ops,
+};
 
 use crate::{
     Error, Result,
@@ -32,7 +36,7 @@ const CRF_SIZE: (usize, usize) = (500, 375);
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
-    let device = args.device.open()?;
+    let device = super::open(args.device, console)?;
     let works = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
@@ -65,7 +69,7 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let threads = rayon::current_num_threads();
     if args.json {
         console.print(json!({
-            "version": env!("CARGO_PKG_VERSION"), "device": name_of(&device), "threads": threads, "runs": args.runs,
+            "version": env!("CARGO_PKG_VERSION"), "device": name(&device), "threads": threads, "runs": args.runs,
             "networks": networks, "pamr": refinements, "crf": crf,
         }));
         return Ok(());
@@ -74,19 +78,11 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     console.print(format_args!(
         "wseg {}, {}, {threads} thread{}, medians of {}",
         env!("CARGO_PKG_VERSION"),
-        name_of(&device),
+        name(&device),
         if threads == 1 { "" } else { "s" },
         args.runs
     ));
     Ok(())
-}
-
-fn name_of(device: &Device) -> String {
-    match device.location() {
-        DeviceLocation::Cpu => "cpu".to_owned(),
-        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    }
 }
 
 fn tables(networks: &[Network], refinements: &[Refinement], crf: Option<&Crf>, console: &Console) -> String {
@@ -193,7 +189,7 @@ impl Refinement {
         progress.message(format!("PAMR {side}x{side}"));
         let refine = || {
             ops::pamr_stored(&masks, &image, &Pamr::default())?;
-            Ok(())
+            Ok(finish(device)?)
         };
         Ok(Self { side, classes, ms: median(args.runs, progress, refine)? })
     }

@@ -20,7 +20,9 @@ pub mod verify;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
+use candle_core::Device;
 use clap::{CommandFactory, FromArgMatches};
+use wseg_cuda_runner::DeviceChoice;
 
 use crate::{
     Error, Result,
@@ -130,6 +132,18 @@ pub fn use_threads(threads: Option<usize>) -> Result<()> {
         .num_threads(threads)
         .build_global()
         .map_err(|error| Error::Failed(format!("{threads} threads cannot be started: {error}")))
+}
+
+/// The device that was asked for; says so where a GPU was looked for and cannot be used.
+///
+/// # Errors
+/// A GPU was asked for and cannot be used.
+pub fn open(device: DeviceChoice, console: &Console) -> Result<Device> {
+    let found = device.find()?;
+    if let Some(reason) = found.passed_over {
+        console.warn(reason);
+    }
+    Ok(found.device)
 }
 
 #[cfg(test)]
