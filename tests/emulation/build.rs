@@ -25,6 +25,8 @@ fn main() {
         .try_compile("wseg_emulation");
     match compiled {
         Ok(()) => println!("cargo::rustc-cfg=emulated"),
-        Err(error) => println!("cargo::warning=the CUDA kernels are not emulated, for want of a C++17 compiler: {error}"),
+        Err(error) => {
+            println!("cargo::warning=the CUDA kernels are not emulated, for want of a C++17 compiler: {error}")
+        }
     }
 }

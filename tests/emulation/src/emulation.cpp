@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "binary.cu"
+#include "conv2d.cu"
 #include "cross_entropy.cu"
 #include "depthwise.cu"
 #include "faults.cu"
@@ -218,7 +219,7 @@ template <typename T> struct Taken<Pointer<T>> {
     static Pointer<T> from(const Argument &a, const char *&wrong) {
         bool input = std::is_const_v<T>;
         if (a.sort != (input ? Argument::INPUT : Argument::OUTPUT) ||
-            a.memory->kind != Kind<std::remove_const_t<T>>::value)
+            (a.memory && a.memory->kind != Kind<std::remove_const_t<T>>::value))
             wrong = input ? "an input" : "an output";
         return Pointer<T>(a.memory);
     }

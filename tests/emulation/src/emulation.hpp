@@ -106,6 +106,7 @@ template <typename T> class Pointer {
 
     Pointer() = default;
     explicit Pointer(const Memory *memory, long long first = 0) : memory(memory), first(first) {}
+    explicit operator bool() const { return memory; }
     Pointer operator+(long long offset) const { return Pointer(memory, first + offset); }
     auto operator[](long long at) const {
         if constexpr (std::is_const_v<T>)

@@ -195,8 +195,7 @@ impl Machine for Emulated {
         }
         let mut views: Vec<Box<View>> = Vec::new();
         let mut tables: Vec<Vec<*const View>> = Vec::new();
-        let passed: Vec<Passed> =
-            arguments.iter().map(|argument| pass(*argument, &mut views, &mut tables)).collect();
+        let passed: Vec<Passed> = arguments.iter().map(|argument| pass(*argument, &mut views, &mut tables)).collect();
         let Ok(name) = CString::new(kernel) else { bail!("a kernel called {kernel:?}") };
         let mut message = [0 as c_char; 320];
         let number = self.launches.get();
@@ -240,6 +239,7 @@ fn pass(argument: Argument<'_, Memory>, views: &mut Vec<Box<View>>, tables: &mut
     };
     let (sort, length, value) = match argument {
         Argument::In(memory) => (0, 1, Value { view: view(memory, false) }),
+        Argument::NoIn(_) => (0, 0, Value { view: std::ptr::null() }),
         Argument::Out(memory) => (1, 1, Value { view: view(memory, true) }),
         Argument::Int(value) => (2, 1, Value { integer: c_longlong::from(value) }),
         Argument::Long(value) => (3, 1, Value { integer: value }),

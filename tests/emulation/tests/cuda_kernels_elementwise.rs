@@ -56,7 +56,9 @@ fn functions_of_one_tensor_are_the_cpus() -> Result<()> {
 
 #[test]
 fn a_nan_is_not_cut_away() -> Result<()> {
-    let results = in_any_order(|machine| Ok(vec![unary::forward(machine, "relu", 1.0, &memory(DType::F32, &[f64::NAN, -1.0])?)?]))?;
+    let results = in_any_order(|machine| {
+        Ok(vec![unary::forward(machine, "relu", 1.0, &memory(DType::F32, &[f64::NAN, -1.0])?)?])
+    })?;
     assert!(results[0][0].is_nan() && results[0][1] == 0.0);
     Ok(())
 }
@@ -165,7 +167,12 @@ fn steps_of_many_tensors_are_the_cpus_one_by_one() -> Result<()> {
             let moved: Vec<_> = memories
                 .iter()
                 .enumerate()
-                .map(|(index, [weight, velocity, gradient])| sgd::Tensor { weight, velocity, gradient, step: step(index) })
+                .map(|(index, [weight, velocity, gradient])| sgd::Tensor {
+                    weight,
+                    velocity,
+                    gradient,
+                    step: step(index),
+                })
                 .collect();
             sgd::step(machine, &moved)?;
             assert_eq!(machine.launches(), 3, "50 tensors of one momentum are 2 launches, 20 of another are one");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use candle_core::{DType, Result};
 use support::{REALS, in_any_order, memory, near, numbers, tensor, values, variable};
 use wseg_core::{
-    Corners, Shape, Tensor as _, loss,
+    Corners, Shape, loss,
     pamr::{self, Pamr},
     pooling::{self, Pooling},
     pseudo::Cutoff,
@@ -92,9 +92,7 @@ fn pamr_files() -> Result<()> {
             if name == "pamr_voc" && dtype == DType::F64 {
                 continue;
             }
-            let run = |machine: &Emulated| {
-                refined(machine, dtype, (from, &mask.values), (guide, &image.values), &pamr)
-            };
+            let run = |machine: &Emulated| refined(machine, dtype, (from, &mask.values), (guide, &image.values), &pamr);
             let result = match name {
                 "pamr_voc" => run(&Emulated::new(1))?.read()?,
                 _ => in_any_order(|machine| Ok(vec![run(machine)?]))?.remove(0),
@@ -125,9 +123,8 @@ fn pamr_of_random_maps_is_its_definition() -> Result<()> {
             let expected = pamr::refine(&dense([n, c, h, w], &masks)?, &dense([n, k, h, w], &image)?, &pamr)
                 .map_err(candle_core::Error::wrap)?;
             let (from, guide) = (Shape::new(n, c, h, w), Shape::new(n, k, h, w));
-            let results = in_any_order(|machine| {
-                Ok(vec![refined(machine, dtype, (from, &masks), (guide, &image), &pamr)?])
-            })?;
+            let results =
+                in_any_order(|machine| Ok(vec![refined(machine, dtype, (from, &masks), (guide, &image), &pamr)?]))?;
             // The kernels of a random image span hundreds, and their exponentials lose as many units.
             let rough = if dtype == DType::F32 { 10.0 } else { 100.0 };
             near("refined", &results[0], &values(expected.tensor())?, rough * tolerance, 1.0);
@@ -204,8 +201,8 @@ fn segmentation_loss_of_random_maps_is_its_definition() -> Result<()> {
             let var = variable(DType::F64, &[n, c, h, w], &logits)?;
             let dense = |tensor: candle_core::Tensor| Dense::new(tensor).map_err(candle_core::Error::wrap);
             let pseudo = dense(tensor(DType::F64, &[n, c, h, w], &labels)?)?;
-            let expected = loss::segmentation_loss(&dense(var.as_tensor().clone())?, &pseudo)
-                .map_err(candle_core::Error::wrap)?;
+            let expected =
+                loss::segmentation_loss(&dense(var.as_tensor().clone())?, &pseudo).map_err(candle_core::Error::wrap)?;
             let wanted = support::gradients(expected.tensor(), &[3.0], &[&var])?;
             let results = in_any_order(|machine| {
                 let (logits, labels) = (memory(dtype, &logits)?, memory(dtype, &labels)?);
@@ -230,8 +227,7 @@ fn classified(machine: &Emulated, dtype: DType, head: &Head, logits: &[f64], lab
     let loss = head::soft_margin(machine, &classified.scores, &labels)?;
     let one = memory(dtype, &[1.0])?;
     let dscores = head::soft_margin_gradient(machine, [&classified.scores, &labels, &one])?;
-    let no = memory(dtype, &vec![0.0; head.n * (head.classes + 1) * head.pixels])?;
-    let dx = head.backward(machine, &x, [&classified.masks, &classified.sums], [&no, &dscores])?;
+    let dx = head.backward(machine, &x, [&classified.masks, &classified.sums], None, Some(&dscores))?;
     Ok(vec![classified.masks, classified.scores, loss, dx])
 }
 
@@ -245,8 +241,7 @@ fn classification_files() -> Result<()> {
         let pooling = Pooling { epsilon, p, lambda, background };
         let head = Head { n: shape.n, classes: shape.c, pixels: shape.h * shape.w, pooling };
         for (dtype, tolerance) in REALS {
-            let results =
-                in_any_order(|machine| classified(machine, dtype, &head, &logits.values, &labels.values))?;
+            let results = in_any_order(|machine| classified(machine, dtype, &head, &logits.values, &labels.values))?;
             for (result, output) in results.iter().zip(["masks", "scores", "loss_cls", "grad_logits"]) {
                 let expected = array(&golden, &format!("out.{output}")).1.values;
                 near(&format!("{name} {output} {dtype:?}"), result, &expected, tolerance, 0.0);
@@ -282,12 +277,15 @@ fn the_head_of_random_maps_is_its_definition() -> Result<()> {
                 let x = memory(dtype, &logits)?;
                 let classified = head.forward(machine, &x)?;
                 let (dmasks, dscores) = (memory(dtype, &dmasks)?, memory(dtype, &dscores)?);
-                let dx = head.backward(machine, &x, [&classified.masks, &classified.sums], [&dmasks, &dscores])?;
-                Ok(vec![classified.masks, classified.scores, dx])
+                let results = [&classified.masks, &classified.sums];
+                let dx = head.backward(machine, &x, results, Some(&dmasks), Some(&dscores))?;
+                let alone = head.backward(machine, &x, results, Some(&dmasks), None)?;
+                Ok(vec![classified.masks, classified.scores, dx, alone])
             })?;
             near("masks", &results[0], &values(masks)?, tolerance, 1.0);
             near("scores", &results[1], &values(scores)?, tolerance, size);
             near("gradient", &results[2], &wanted, tolerance, size);
+            near("gradient through the masks", &results[3], &by_masks[0], tolerance, 1.0);
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use support::{ALL, REALS, SHAPES, gradients, in_any_order, memory, near, numbers
 use wseg_core::{Corners, pseudo::Cutoff};
 use wseg_cuda_runner::ops::{
     self,
-    kernels::{depthwise::Depthwise, pool::MaxPool, pseudo, resize::Resize, shift, softmax},
+    kernels::{depthwise::Depthwise, norm::Maps, pool::MaxPool, pseudo, resize::Resize, shift, softmax},
 };
 use wseg_tests::sample::Sample;
 
@@ -83,7 +83,8 @@ fn coarse(sample: &mut Sample, count: usize, nan: bool) -> Vec<f64> {
 
 #[test]
 fn max_pool_and_its_gradient_are_the_cpus() -> Result<()> {
-    let pools = [(2, 2, 0, false), (3, 2, 1, false), (3, 1, 1, false), (3, 2, 0, true), (2, 3, 1, true), (5, 4, 2, false)];
+    let pools =
+        [(2, 2, 0, false), (3, 2, 1, false), (3, 1, 1, false), (3, 2, 0, true), (2, 3, 1, true), (5, 4, 2, false)];
     for (index, &[n, c, h, w]) in SHAPES.iter().enumerate() {
         for (number, &(kernel, stride, padding, ceil)) in pools.iter().enumerate() {
             if h.min(w) + 2 * padding < kernel {
@@ -201,9 +202,8 @@ fn pseudo_labels_are_the_cpus() -> Result<()> {
         let cutoff = Cutoff { low: sample.uniform(0.0, 0.5), background: 0.7, class: sample.uniform(0.2, 1.0) };
         let masks = numbers(&mut sample, dtype, &[n, c, h, w], 0.0, 1.0);
         let expected = ops::pseudo_labels(&tensor(dtype, &[n, c, h, w], &masks)?, &cutoff)?;
-        let results = in_any_order(|machine| {
-            Ok(vec![pseudo::labels(machine, &memory(dtype, &masks)?, c, h * w, &cutoff)?])
-        })?;
+        let results =
+            in_any_order(|machine| Ok(vec![pseudo::labels(machine, &memory(dtype, &masks)?, c, h * w, &cutoff)?]))?;
         near("labels", &results[0], &values(&expected)?, 0.0, 0.0);
     }
     Ok(())
@@ -224,25 +224,29 @@ fn depthwise_convolution_is_one_convolution_a_channel() -> Result<()> {
             let x = numbers(&mut sample, dtype, &[n, c, h, w], -1.0, 1.0);
             let weight = numbers(&mut sample, DType::F32, &[c, 1, kernel.0, kernel.1], -1.0, 1.0);
             let cotangent = numbers(&mut sample, dtype, &[n, c, rows, columns], -1.0, 1.0);
-            let (x_var, w_var) = (
-                variable(dtype, &[n, c, h, w], &x)?,
-                variable(dtype, &[c, 1, kernel.0, kernel.1], &weight)?,
-            );
+            let (x_var, w_var) =
+                (variable(dtype, &[n, c, h, w], &x)?, variable(dtype, &[c, 1, kernel.0, kernel.1], &weight)?);
+            let cut = (number % 2 == 1, index % 2 == 1);
+            let bias = (number != 0).then(|| numbers(&mut sample, DType::F32, &[c], -1.0, 1.0));
+            let bias_var = variable(dtype, &[1, c, 1, 1], bias.as_deref().unwrap_or(&vec![0.0; c]))?;
+            let input = if cut.0 { ops::relu(&x_var)? } else { x_var.as_tensor().clone() };
             let one = |channel: usize| {
                 let p = ops::Conv2d { stride, padding, dilation };
-                ops::conv2d(&x_var.narrow(1, channel, 1)?, &w_var.narrow(0, channel, 1)?, None, p)
+                ops::conv2d(&input.narrow(1, channel, 1)?, &w_var.narrow(0, channel, 1)?, None, p)
             };
             let y = candle_core::Tensor::cat(&(0..c).map(one).collect::<Result<Vec<_>>>()?, 1)?;
+            let y = ops::binary(ops::Binary::Add, &y, &bias_var)?;
+            let y = if cut.1 { ops::relu(&y)? } else { y };
             let (from, to) = ((h, w), (rows, columns));
-            let op = Depthwise { n, channels: c, from, to, kernel, stride, padding, dilation };
+            let op = Depthwise { n, channels: c, from, to, kernel, stride, padding, dilation, cut };
             let results = in_any_order(|machine| {
                 let (x, dy) = (memory(dtype, &x)?, memory(dtype, &cotangent)?);
                 let weight = memory(support::reference(dtype), &weight)?;
-                Ok(vec![
-                    op.forward(machine, &x, &weight)?,
-                    op.input_gradient(machine, &weight, &dy)?,
-                    op.weight_gradient(machine, &x, &dy)?,
-                ])
+                let bias = bias.as_deref().map(|bias| memory(support::reference(dtype), bias)).transpose()?;
+                let y = op.forward(machine, &x, &weight, bias.as_ref())?;
+                let maps = Maps { n, channels: c, pixels: rows * columns, relu: cut.1 };
+                let dz = maps.rectify(machine, &y, &dy)?;
+                Ok(vec![y, op.input_gradient(machine, &x, &weight, &dz)?, op.weight_gradient(machine, &x, &dz)?])
             })?;
             let expected = gradients(&y, &cotangent, &[&x_var, &w_var])?;
             let what = format!("{dtype:?} {kernel:?} {stride} {padding} {dilation} on {h}x{w}");

@@ -41,14 +41,11 @@ pub fn forward<M: Machine>(
     grid.blocks[0] = grid.blocks[0].min(PARTS);
     let blocks = grid.blocks[0] as usize;
     let (parts, loss) = (m.make(DType::F64, blocks)?, m.make(dtype, 1)?);
-    let arguments =
-        arguments![in logits, in pseudo, in weights, out &parts, int count, int channels, int pixels];
+    let arguments = arguments![in logits, in pseudo, in weights, out &parts, int count, int channels, int pixels];
     // SAFETY: a thread does the channels of pixels, a block writes one part.
     unsafe { run(m, "cross_entropy", "cross_entropy", dtype, grid, arguments) }?;
     // SAFETY: the block reads `blocks` parts and writes one element.
-    unsafe {
-        run(m, "cross_entropy", "sum_parts", dtype, Grid::ONE, arguments![in &parts, out &loss, int blocks])
-    }?;
+    unsafe { run(m, "cross_entropy", "sum_parts", dtype, Grid::ONE, arguments![in &parts, out &loss, int blocks]) }?;
     Ok(loss)
 }
 

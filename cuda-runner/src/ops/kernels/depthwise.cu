@@ -1,4 +1,5 @@
-// Depthwise convolution and its gradients: each channel has its own kernel [kh, kw].
+// Depthwise convolution and its gradients: each channel has its own kernel [kh, kw], and a bias where there is one.
+// Input and output are cut at 0 where that is asked for. `ops/depthwise` is the same on the CPU.
 #include "device.cuh"
 
 namespace depthwise {
@@ -18,8 +19,12 @@ DEVICE int reader(Axis axis, int in, int tap) {
     return position / axis.stride;
 }
 
+// Asked this way round, a NaN is not hidden.
+template <typename R> DEVICE R cut(R value, int wanted) { return wanted && value <= R(0) ? R(0) : value; }
+
 template <typename T>
-DEVICE void forward(In<T> x, In<real<T>> weight, Out<T> y, int count, int channels, Axis down, Axis across) {
+DEVICE void forward(In<T> x, In<real<T>> weight, In<real<T>> bias, Out<T> y, int count, int cut_input, int cut_output,
+                    int channels, Axis down, Axis across) {
     for (long long i = first_index(); i < count; i += index_step()) {
         int out = int(i) % (down.to * across.to), plane = int(i) / (down.to * across.to);
         auto map = x + (long long)plane * down.from * across.from;
@@ -31,20 +36,27 @@ DEVICE void forward(In<T> x, In<real<T>> weight, Out<T> y, int count, int channe
             for (int kx = 0; kx < across.kernel; ++kx) {
                 int column = read_by(across, out % across.to, kx);
                 if (column < 0 || column >= across.from) continue;
-                sum += taps[ky * across.kernel + kx] * wide(map[row * across.from + column]);
+                sum += taps[ky * across.kernel + kx] * cut(wide(map[row * across.from + column]), cut_input);
             }
         }
-        y[i] = narrow<T>(sum);
+        if (bias) sum += bias[plane % channels];
+        y[i] = narrow<T>(cut(sum, cut_output));
     }
 }
 
+// `dy` is what the output's cut lets pass.
 template <typename T>
-DEVICE void input_gradient(In<real<T>> weight, In<T> dy, Out<T> dx, int count, int channels, Axis down, Axis across) {
+DEVICE void input_gradient(In<T> x, In<real<T>> weight, In<T> dy, Out<T> dx, int count, int cut_input, int channels,
+                           Axis down, Axis across) {
     for (long long i = first_index(); i < count; i += index_step()) {
         int in = int(i) % (down.from * across.from), plane = int(i) / (down.from * across.from);
         auto map = dy + (long long)plane * down.to * across.to;
         auto taps = weight + (plane % channels) * down.kernel * across.kernel;
         real<T> sum = 0;
+        if (cut_input && !(wide(x[i]) > real<T>(0))) {
+            dx[i] = narrow<T>(sum);
+            continue;
+        }
         for (int ky = 0; ky < down.kernel; ++ky) {
             int row = reader(down, in / across.from, ky);
             if (row < 0) continue;
@@ -59,7 +71,8 @@ DEVICE void input_gradient(In<real<T>> weight, In<T> dy, Out<T> dx, int count, i
 
 // One block a tap of a channel.
 template <typename T>
-DEVICE void weight_gradient(In<T> x, In<T> dy, Out<real<T>> dweight, int n, int channels, Axis down, Axis across) {
+DEVICE void weight_gradient(In<T> x, In<T> dy, Out<real<T>> dweight, int n, int cut_input, int channels, Axis down,
+                            Axis across) {
     int taps = down.kernel * across.kernel;
     int channel = blockIdx.x / taps, tap = blockIdx.x % taps;
     int ky = tap / across.kernel, kx = tap % across.kernel;
@@ -72,7 +85,7 @@ DEVICE void weight_gradient(In<T> x, In<T> dy, Out<real<T>> dweight, int n, int 
         for (int out = threadIdx.x; out < down.to * across.to; out += blockDim.x) {
             int row = read_by(down, out / across.to, ky), column = read_by(across, out % across.to, kx);
             if (row >= 0 && row < down.from && column >= 0 && column < across.from)
-                sum += wide(gradient[out]) * wide(map[row * across.from + column]);
+                sum += wide(gradient[out]) * cut(wide(map[row * across.from + column]), cut_input);
         }
         total += sum;
     }
@@ -91,14 +104,17 @@ DEVICE void weight_gradient(In<T> x, In<T> dy, Out<real<T>> dweight, int n, int 
         int stride, int padding, int dilation
 
 #define KERNELS(T, suffix)                                                                                             \
-    KERNEL(THREADS, depthwise_##suffix, In<T> x, In<real<T>> weight, Out<T> y, int count, EXTENTS) {                   \
-        depthwise::forward<T>(x, weight, y, count, channels, AXES);                                                    \
+    KERNEL(THREADS, depthwise_##suffix, In<T> x, In<real<T>> weight, In<real<T>> bias, Out<T> y, int count,            \
+           int cut_input, int cut_output, EXTENTS) {                                                                   \
+        depthwise::forward<T>(x, weight, bias, y, count, cut_input, cut_output, channels, AXES);                       \
     }                                                                                                                  \
-    KERNEL(THREADS, depthwise_input_##suffix, In<real<T>> weight, In<T> dy, Out<T> dx, int count, EXTENTS) {           \
-        depthwise::input_gradient<T>(weight, dy, dx, count, channels, AXES);                                           \
+    KERNEL(THREADS, depthwise_input_##suffix, In<T> x, In<real<T>> weight, In<T> dy, Out<T> dx, int count,             \
+           int cut_input, EXTENTS) {                                                                                   \
+        depthwise::input_gradient<T>(x, weight, dy, dx, count, cut_input, channels, AXES);                             \
     }                                                                                                                  \
-    KERNEL(THREADS, depthwise_weight_##suffix, In<T> x, In<T> dy, Out<real<T>> dweight, int n, EXTENTS) {              \
-        depthwise::weight_gradient<T>(x, dy, dweight, n, channels, AXES);                                              \
+    KERNEL(THREADS, depthwise_weight_##suffix, In<T> x, In<T> dy, Out<real<T>> dweight, int n, int cut_input,          \
+           EXTENTS) {                                                                                                  \
+        depthwise::weight_gradient<T>(x, dy, dweight, n, cut_input, channels, AXES);                                   \
     }
 
 KERNELS(float, f32)

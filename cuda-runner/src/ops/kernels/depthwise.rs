@@ -23,6 +23,8 @@ pub struct Depthwise {
     pub padding: usize,
     /// Input pixels between taps.
     pub dilation: usize,
+    /// Whether what is below 0 is cut, of the input and of the output.
+    pub cut: (bool, bool),
 }
 
 impl Depthwise {
@@ -46,39 +48,61 @@ impl Depthwise {
         self.channels * self.kernel.0 * self.kernel.1
     }
 
-    /// The output `[n, channels, to]`. Weights are of the type that sums of elements are made in.
+    /// The output `[n, channels, to]`. Weights and bias are of the type that sums of elements are made in.
     ///
     /// # Errors
     /// If a size does not fit, and the machine's.
-    pub fn forward<M: Machine>(&self, m: &M, x: &M::Memory, weight: &M::Memory) -> Result<M::Memory> {
+    pub fn forward<M: Machine>(
+        &self,
+        m: &M,
+        x: &M::Memory,
+        weight: &M::Memory,
+        bias: Option<&M::Memory>,
+    ) -> Result<M::Memory> {
         let ([from, to, taps], dtype) = (self.counts(), M::dtype(x));
         expect::<M>("a map to convolve", x, dtype, from)?;
         expect::<M>("depthwise weights", weight, arithmetic(dtype), taps)?;
+        let bias = match bias {
+            Some(bias) => {
+                expect::<M>("a bias", bias, arithmetic(dtype), self.channels)?;
+                Argument::In(bias)
+            }
+            None => Argument::NoIn(arithmetic(dtype)),
+        };
         let y = m.make(dtype, to)?;
-        let first: &[_] = arguments![in x, in weight, out &y, int to];
-        let arguments = [first, &self.extents()?].concat();
+        let (inputs, outputs): (&[_], &[_]) =
+            (arguments![in x, in weight], arguments![out &y, int to, flag self.cut.0, flag self.cut.1]);
+        let first = [inputs, &[bias], outputs].concat();
+        let arguments = [first, self.extents()?.to_vec()].concat();
         // SAFETY: the sizes are checked; taps outside the map are left out.
         unsafe { run(m, "depthwise", "depthwise", dtype, Grid::over(to), &arguments) }?;
         Ok(y)
     }
 
-    /// The gradient of the input.
+    /// The gradient of the input; `dy` is what the output's cut lets pass.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn input_gradient<M: Machine>(&self, m: &M, weight: &M::Memory, dy: &M::Memory) -> Result<M::Memory> {
+    pub fn input_gradient<M: Machine>(
+        &self,
+        m: &M,
+        x: &M::Memory,
+        weight: &M::Memory,
+        dy: &M::Memory,
+    ) -> Result<M::Memory> {
         let ([from, to, taps], dtype) = (self.counts(), M::dtype(dy));
+        expect::<M>("a map that was convolved", x, dtype, from)?;
         expect::<M>("an output's gradient", dy, dtype, to)?;
         expect::<M>("depthwise weights", weight, arithmetic(dtype), taps)?;
         let dx = m.make(dtype, from)?;
-        let first: &[_] = arguments![in weight, in dy, out &dx, int from];
+        let first: &[_] = arguments![in x, in weight, in dy, out &dx, int from, flag self.cut.0];
         let arguments = [first, &self.extents()?].concat();
         // SAFETY: the sizes are checked; outputs outside the map are left out.
         unsafe { run(m, "depthwise", "depthwise_input", dtype, Grid::over(from), &arguments) }?;
         Ok(dx)
     }
 
-    /// The gradient of the weights, in their type.
+    /// The gradient of the weights, in their type; `dy` is what the output's cut lets pass.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -87,7 +111,7 @@ impl Depthwise {
         expect::<M>("a map that was convolved", x, dtype, from)?;
         expect::<M>("an output's gradient", dy, dtype, to)?;
         let dweight = m.make(arithmetic(dtype), taps)?;
-        let first: &[_] = arguments![in x, in dy, out &dweight, int self.n];
+        let first: &[_] = arguments![in x, in dy, out &dweight, int self.n, flag self.cut.0];
         let arguments = [first, &self.extents()?].concat();
         // SAFETY: a block does a tap of a channel.
         unsafe { run(m, "depthwise", "depthwise_weight", dtype, Grid::each(taps)?, &arguments) }?;

@@ -80,25 +80,31 @@ DEVICE void factors(In<double> sums, In<R> dscores, Out<R> result, int count, in
     result[2 * i + 1] = d == 0.0 ? R(0) : R(offset);
 }
 
-// One thread a pixel: the score map's gradient from those of masks and class scores.
+// One thread a pixel: the score map's gradient from those of masks and of class scores; a null pointer stands for the
+// one that there is not.
 template <typename R>
 DEVICE void gradient(In<R> x, In<R> masks, In<R> dmasks, In<R> factors, Out<R> result, int count, int classes,
                      int pixels) {
     for (long long i = first_index(); i < count; i += index_step()) {
         int image = int(i) / pixels, pixel = int(i) % pixels;
-        long long maps = (long long)image * classes * pixels + pixel;
+        auto y = x + ((long long)image * classes * pixels + pixel);
+        auto dy = result + ((long long)image * classes * pixels + pixel);
+        // The background comes first.
         long long planes = (long long)image * (classes + 1) * pixels + pixel;
-        auto factor = factors + (long long)image * 2 * classes;
-        R total = masks[planes] * dmasks[planes];
+        auto mask = masks + (planes + pixels);
+        auto dmask = dmasks ? dmasks + (planes + pixels) : dmasks;
+        auto factor = factors ? factors + (long long)image * 2 * classes : factors;
+        R total = dmasks ? masks[planes] * dmasks[planes] : R(0);
         for (int c = 0; c < classes; ++c) {
             long long at = (long long)c * pixels;
-            R d = dmasks[planes + pixels + at] + factor[2 * c] * x[maps + at] + factor[2 * c + 1];
-            total += masks[planes + pixels + at] * d;
+            R d = (dmasks ? dmask[at] : R(0)) + (factors ? factor[2 * c] * y[at] + factor[2 * c + 1] : R(0));
+            total += mask[at] * d;
         }
         for (int c = 0; c < classes; ++c) {
             long long at = (long long)c * pixels;
-            R d = dmasks[planes + pixels + at] + factor[2 * c] * x[maps + at] + factor[2 * c + 1];
-            result[maps + at] = masks[planes + pixels + at] * (d - total + factor[2 * c]);
+            R slope = factors ? factor[2 * c] : R(0);
+            R d = (dmasks ? dmask[at] : R(0)) + (factors ? slope * y[at] + factor[2 * c + 1] : R(0));
+            dy[at] = mask[at] * (d - total + slope);
         }
     }
 }

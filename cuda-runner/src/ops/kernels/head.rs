@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, bail};
 use wseg_core::pooling::Pooling;
 
-use super::{Grid, Machine, arguments, expect, like, run};
+use super::{Argument, Grid, Machine, arguments, expect, like, run};
 
 /// What the head makes of a score map `[n, classes, pixels]`.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,7 @@ impl Head {
         expect::<M>("a score map", x, dtype, n * classes * pixels)?;
         let masks = m.make(dtype, n * (classes + 1) * pixels)?;
         let (scores, sums) = (m.make(dtype, n * classes)?, m.make(DType::F64, 2 * n * classes)?);
-        let arguments =
-            arguments![in x, out &masks, int n * pixels, int classes, int pixels, real background];
+        let arguments = arguments![in x, out &masks, int n * pixels, int classes, int pixels, real background];
         // SAFETY: a thread does the channels of a pixel.
         unsafe { run(m, "head", "head_masks", dtype, Grid::over(n * pixels), arguments) }?;
         let arguments = arguments![
@@ -56,7 +55,7 @@ impl Head {
         Ok(Classified { masks, scores, sums })
     }
 
-    /// The score map's gradient, from the results and the gradients of masks and class scores.
+    /// The score map's gradient, from the results and the gradients of masks and of class scores, as far as there are.
     ///
     /// # Errors
     /// If a size does not fit, and the machine's.
@@ -65,28 +64,42 @@ impl Head {
         m: &M,
         x: &M::Memory,
         [masks, sums]: [&M::Memory; 2],
-        [dmasks, dscores]: [&M::Memory; 2],
+        dmasks: Option<&M::Memory>,
+        dscores: Option<&M::Memory>,
     ) -> Result<M::Memory> {
-        let &Self { n, classes, pixels, pooling: Pooling { epsilon, p, lambda, .. } } = self;
+        let &Self { n, classes, pixels, .. } = self;
         let dtype = M::dtype(x);
         expect::<M>("a score map", x, dtype, n * classes * pixels)?;
-        expect::<M>("sums of masks", sums, DType::F64, 2 * n * classes)?;
-        expect::<M>("a gradient of class scores", dscores, dtype, n * classes)?;
-        for masks in [masks, dmasks] {
+        for masks in [Some(masks), dmasks].into_iter().flatten() {
             expect::<M>("masks", masks, dtype, n * (classes + 1) * pixels)?;
         }
-        let (factors, dx) = (m.make(dtype, 2 * n * classes)?, like(m, x)?);
+        let factors = dscores.map(|dscores| self.factors(m, sums, dscores)).transpose()?;
+        let dx = like(m, x)?;
+        let given = |memory| match memory {
+            Some(memory) => Argument::In(memory),
+            None => Argument::NoIn(dtype),
+        };
+        let first: &[_] = arguments![in x, in masks];
+        let last: &[_] = arguments![out &dx, int n * pixels, int classes, int pixels];
+        let arguments = [first, &[given(dmasks), given(factors.as_ref())], last].concat();
+        // SAFETY: a thread does the channels of a pixel.
+        unsafe { run(m, "head", "head_gradient", dtype, Grid::over(n * pixels), &arguments) }?;
+        Ok(dx)
+    }
+
+    /// What each class's gradient is made of.
+    fn factors<M: Machine>(&self, m: &M, sums: &M::Memory, dscores: &M::Memory) -> Result<M::Memory> {
+        let &Self { n, classes, pixels, pooling: Pooling { epsilon, p, lambda, .. } } = self;
+        let dtype = M::dtype(dscores);
+        expect::<M>("sums of masks", sums, DType::F64, 2 * n * classes)?;
+        expect::<M>("a gradient of class scores", dscores, dtype, n * classes)?;
+        let factors = m.make(dtype, 2 * n * classes)?;
         let arguments = arguments![
             in sums, in dscores, out &factors, int n * classes, int pixels, real epsilon, real p, real lambda
         ];
         // SAFETY: a thread does a class of an image.
         unsafe { run(m, "head", "head_factors", dtype, Grid::rows(n * classes, 1)?, arguments) }?;
-        let arguments = arguments![
-            in x, in masks, in dmasks, in &factors, out &dx, int n * pixels, int classes, int pixels
-        ];
-        // SAFETY: a thread does the channels of a pixel.
-        unsafe { run(m, "head", "head_gradient", dtype, Grid::over(n * pixels), arguments) }?;
-        Ok(dx)
+        Ok(factors)
     }
 }
 

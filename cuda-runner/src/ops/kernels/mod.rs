@@ -66,6 +66,8 @@ pub trait Machine {
 pub enum Argument<'a, M> {
     /// Memory that is read.
     In(&'a M),
+    /// A null pointer, in place of memory of that type that is read.
+    NoIn(DType),
     /// Memory that is written, all of it by the end of an operation.
     Out(&'a M),
     /// An `int`.
