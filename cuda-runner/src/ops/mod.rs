@@ -5,8 +5,8 @@
 //! scheduling of threads: every output element is computed by one task, in one order.
 //!
 //! One file an operation: the CPU implementation is the `cpu_fwd` of a candle custom operation, the gradient its
-//! `bwd`. On a GPU (feature `cuda`) its `cuda_fwd` and `bwd` launch the kernels of `kernels/NAME.cu` as `cuda/NAME.rs`
-//! says, see `crate::cuda`; an operation without a file there answers with an error that names it.
+//! `bwd`. On a GPU (feature `cuda`) its `cuda_fwd` and `bwd` launch the kernels of `kernels/NAME.cu` as `kernels/NAME.rs`
+//! says, see [`kernels`].
 
 mod batch_norm;
 mod binary;
@@ -16,6 +16,8 @@ mod cross_entropy;
 mod cuda;
 mod dropout;
 mod element;
+#[cfg(feature = "cuda")]
+pub(crate) mod head;
 pub mod kernels;
 pub(crate) mod lanes;
 mod pamr;
@@ -39,7 +41,7 @@ pub use pool::{global_max_pool, max_pool2d, max_pool2d_ceil};
 pub use pseudo::pseudo_labels;
 pub use resize::resize;
 pub use scale_shift::scale_shift;
-pub use sgd::{SgdStep, sgd_step};
+pub use sgd::{SgdMove, SgdStep, sgd_step, sgd_steps};
 pub use shift::{mirror, shift};
 pub use softmax::{log_softmax, softmax};
 pub use unary::{abs, exp, ln, powf, relu, sqrt};

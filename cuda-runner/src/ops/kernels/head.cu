@@ -80,31 +80,31 @@ DEVICE void factors(In<double> sums, In<R> dscores, Out<R> result, int count, in
     result[2 * i + 1] = d == 0.0 ? R(0) : R(offset);
 }
 
-// One thread a pixel: the score map's gradient from those of masks and of class scores; a null pointer stands for the
-// one that there is not.
-template <typename R>
+// One thread a pixel: the score map's gradient from those of masks and of class scores, as far as there are.
+template <typename R, bool MASKS, bool SCORES>
 DEVICE void gradient(In<R> x, In<R> masks, In<R> dmasks, In<R> factors, Out<R> result, int count, int classes,
                      int pixels) {
     for (long long i = first_index(); i < count; i += index_step()) {
         int image = int(i) / pixels, pixel = int(i) % pixels;
-        auto y = x + ((long long)image * classes * pixels + pixel);
-        auto dy = result + ((long long)image * classes * pixels + pixel);
+        long long maps = (long long)image * classes * pixels + pixel;
         // The background comes first.
-        long long planes = (long long)image * (classes + 1) * pixels + pixel;
-        auto mask = masks + (planes + pixels);
-        auto dmask = dmasks ? dmasks + (planes + pixels) : dmasks;
-        auto factor = factors ? factors + (long long)image * 2 * classes : factors;
-        R total = dmasks ? masks[planes] * dmasks[planes] : R(0);
+        long long background = (long long)image * (classes + 1) * pixels + pixel, planes = background + pixels;
+        int first = image * 2 * classes;
+        R total = MASKS ? masks[background] * dmasks[background] : R(0);
+#pragma unroll 2
         for (int c = 0; c < classes; ++c) {
             long long at = (long long)c * pixels;
-            R d = (dmasks ? dmask[at] : R(0)) + (factors ? factor[2 * c] * y[at] + factor[2 * c + 1] : R(0));
-            total += mask[at] * d;
+            R d = MASKS ? R(dmasks[planes + at]) : R(0);
+            if (SCORES) d += factors[first + 2 * c] * x[maps + at] + factors[first + 2 * c + 1];
+            total += masks[planes + at] * d;
         }
+#pragma unroll 2
         for (int c = 0; c < classes; ++c) {
             long long at = (long long)c * pixels;
-            R slope = factors ? factor[2 * c] : R(0);
-            R d = (dmasks ? dmask[at] : R(0)) + (factors ? slope * y[at] + factor[2 * c + 1] : R(0));
-            dy[at] = mask[at] * (d - total + slope);
+            R d = MASKS ? R(dmasks[planes + at]) : R(0);
+            R slope = SCORES ? R(factors[first + 2 * c]) : R(0);
+            if (SCORES) d += slope * x[maps + at] + factors[first + 2 * c + 1];
+            result[maps + at] = masks[planes + at] * (d - total + slope);
         }
     }
 }
@@ -151,7 +151,15 @@ template <typename R> DEVICE void soft_margin_gradient(In<R> y, In<R> labels, In
     }                                                                                                                  \
     KERNEL(THREADS, head_gradient_##suffix, In<R> x, In<R> masks, In<R> dmasks, In<R> factors, Out<R> dx, int count,   \
            int classes, int pixels) {                                                                                  \
-        head::gradient<R>(x, masks, dmasks, factors, dx, count, classes, pixels);                                      \
+        head::gradient<R, true, true>(x, masks, dmasks, factors, dx, count, classes, pixels);                          \
+    }                                                                                                                  \
+    KERNEL(THREADS, head_gradient_of_masks_##suffix, In<R> x, In<R> masks, In<R> dmasks, Out<R> dx, int count,         \
+           int classes, int pixels) {                                                                                  \
+        head::gradient<R, true, false>(x, masks, dmasks, x, dx, count, classes, pixels);                               \
+    }                                                                                                                  \
+    KERNEL(THREADS, head_gradient_of_scores_##suffix, In<R> x, In<R> masks, In<R> factors, Out<R> dx, int count,       \
+           int classes, int pixels) {                                                                                  \
+        head::gradient<R, false, true>(x, masks, x, factors, dx, count, classes, pixels);                              \
     }                                                                                                                  \
     KERNEL(THREADS, soft_margin_##suffix, In<R> scores, In<R> labels, Out<R> loss, int count) {                        \
         head::soft_margin<R>(scores, labels, loss, count);                                                             \

@@ -75,15 +75,16 @@ impl Head {
         }
         let factors = dscores.map(|dscores| self.factors(m, sums, dscores)).transpose()?;
         let dx = like(m, x)?;
-        let given = |memory| match memory {
-            Some(memory) => Argument::In(memory),
-            None => Argument::NoIn(dtype),
+        let (name, given) = match (dmasks, &factors) {
+            (Some(dmasks), Some(factors)) => ("head_gradient", vec![Argument::In(dmasks), Argument::In(factors)]),
+            (Some(dmasks), None) => ("head_gradient_of_masks", vec![Argument::In(dmasks)]),
+            (None, Some(factors)) => ("head_gradient_of_scores", vec![Argument::In(factors)]),
+            (None, None) => bail!("no gradient of masks and none of class scores"),
         };
         let first: &[_] = arguments![in x, in masks];
         let last: &[_] = arguments![out &dx, int n * pixels, int classes, int pixels];
-        let arguments = [first, &[given(dmasks), given(factors.as_ref())], last].concat();
         // SAFETY: a thread does the channels of a pixel.
-        unsafe { run(m, "head", "head_gradient", dtype, Grid::over(n * pixels), &arguments) }?;
+        unsafe { run(m, "head", name, dtype, Grid::over(n * pixels), &[first, &given, last].concat()) }?;
         Ok(dx)
     }
 

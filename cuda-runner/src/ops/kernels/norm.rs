@@ -1,6 +1,6 @@
 //! Batch norms, with given and with the batch's own statistics, and what follows a convolution.
 
-use candle_core::{DType, Result, bail};
+use candle_core::{DType, Result, Shape, bail};
 
 use super::{Grid, Machine, THREADS, arguments, arithmetic, expect, int, like, run};
 
@@ -32,6 +32,15 @@ pub struct BatchNorm<M> {
 }
 
 impl Maps {
+    /// Maps of a shape `[n, channels, h, w]`.
+    ///
+    /// # Errors
+    /// If the rank is another.
+    pub fn of(shape: &Shape, relu: bool) -> Result<Self> {
+        let (n, channels, h, w) = shape.dims4()?;
+        Ok(Self { n, channels, pixels: h * w, relu })
+    }
+
     fn planes(&self) -> usize {
         self.n * self.channels
     }
