@@ -32,6 +32,14 @@ impl Dense {
         Ok(Self(tensor))
     }
 
+    /// Wraps what a network made, as numbers that formulas may sum: `bf16` becomes `f32`.
+    ///
+    /// # Errors
+    /// If the rank is not four.
+    pub fn wide(tensor: &Candle) -> Result<Self> {
+        Self::new(ops::wide(tensor)?)
+    }
+
     /// The candle tensor.
     #[must_use]
     pub fn tensor(&self) -> &Candle {

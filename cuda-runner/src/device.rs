@@ -33,6 +33,21 @@ pub struct Found {
     pub passed_over: Option<String>,
 }
 
+/// Where and in what numbers a network computes; by default in `f32` on the CPU.
+#[derive(Clone, Debug)]
+pub struct Compute {
+    /// Where.
+    pub device: Device,
+    /// In what numbers.
+    pub precision: Precision,
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self { device: Device::Cpu, precision: Precision::default() }
+    }
+}
+
 impl DeviceChoice {
     /// The device.
     ///

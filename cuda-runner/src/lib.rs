@@ -39,5 +39,5 @@ pub mod ops;
 pub mod train;
 pub mod weights;
 
-pub use device::{DeviceChoice, Precision};
+pub use device::{Compute, DeviceChoice, Precision};
 pub use error::{Error, Result};

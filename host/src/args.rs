@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
 mod bench;
+mod compute;
 mod data;
 mod eval;
 mod figure;
@@ -13,6 +14,7 @@ mod study;
 mod value;
 
 pub use bench::{BenchArgs, Work};
+pub use compute::ComputeArgs;
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use eval::{EvalArgs, Format, Published};
 pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
@@ -220,6 +222,9 @@ pub struct TrainArgs {
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads that read and vary photos [default: one for four cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub workers: Option<usize>,

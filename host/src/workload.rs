@@ -1,9 +1,10 @@
 //! What is measured when speed is: a training step and a forward pass on random photos, and the dense CRF on a synthetic
 //! one, for `wseg bench` and the criterion benchmarks alike.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use image::RgbImage;
 use wseg_cuda_runner::{
+    Compute,
     crf::{DenseCrf, Rgb, dense_crf},
     device::finish,
     model::{Model, ModelKind},
@@ -43,9 +44,11 @@ impl Workload {
     ///
     /// # Errors
     /// The network does not take photos of this size, or memory runs out.
-    pub fn new(settings: &Settings, amount: Amount, device: &Device) -> Result<Self> {
+    pub fn new(settings: &Settings, amount: Amount, compute: &Compute) -> Result<Self> {
+        let Compute { device, precision } = compute;
         let kind = ModelKind::SingleStage;
-        let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?;
+        let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?
+            .with_precision(*precision)?;
         let recipe = settings.recipe_for(kind);
         let size = amount.size.unwrap_or(model.config.crop);
         let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), device);

@@ -109,6 +109,13 @@ impl From<usize> for Argument {
     }
 }
 
+/// As `unsigned long long`.
+impl From<u64> for Argument {
+    fn from(value: u64) -> Self {
+        Self(value)
+    }
+}
+
 /// As `int`, 0 or 1.
 impl From<bool> for Argument {
     fn from(value: bool) -> Self {

@@ -8,6 +8,7 @@
 //! | [`machine`] | the GPU as what runs the launches of `ops::kernels` |
 //! | [`cudnn`] | convolutions |
 //! | [`libraries`] | whether there is a GPU to be used |
+//! | [`upload`] | copies to the GPU while it computes |
 //! | [`math`] | whether TF32 may stand for `f32` |
 //!
 //! # How an operation gets to the GPU
@@ -27,6 +28,7 @@ pub(crate) mod machine;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod modules;
+pub(crate) mod upload;
 
 pub(crate) use launch::{Grid, arguments, launch, typed};
 pub(crate) use machine::{Gpu, Memory};

@@ -14,7 +14,7 @@ pub use config::{Architecture, ModelKind, NetworkConfig};
 pub use single_stage::SingleStage;
 
 use crate::{
-    Error, Result, backbone,
+    Error, Precision, Result, backbone,
     dense::Dense,
     nn::{Origin, Params, Pass, Scope},
 };
@@ -64,6 +64,7 @@ pub struct Model {
     /// Its parameters.
     pub params: Rc<RefCell<Params>>,
     network: Box<dyn Network>,
+    precision: Precision,
 }
 
 impl Model {
@@ -105,10 +106,25 @@ impl Model {
             ModelKind::SingleStage => Box::new(SingleStage::new(&head, backbone, &config)?),
             ModelKind::Cam => Box::new(CamNet::new(&head, backbone, &config)?),
         };
-        Ok(Self { config, params, network })
+        Ok(Self { config, params, network, precision: Precision::F32 })
     }
 
-    /// Runs the network.
+    /// The same with maps of this precision.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the model's device does not have it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        precision.prepare(&self.device())?;
+        Ok(Self { precision, ..self })
+    }
+
+    /// Where its parameters live.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.params.borrow().device().clone()
+    }
+
+    /// Runs the network, on its device and in its precision, wherever the images are.
     ///
     /// # Shapes
     /// images `[n, 3, h, w]`, normalised
@@ -116,7 +132,11 @@ impl Model {
     /// # Errors
     /// If memory runs out.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Classified> {
-        self.network.forward(images, pass)
+        let images = images.to_device(&self.device())?;
+        match self.precision {
+            Precision::Bf16 => self.network.forward(&images.to_dtype(self.precision.maps())?, pass),
+            Precision::F32 | Precision::Tf32 => self.network.forward(&images, pass),
+        }
     }
 
     /// Masks at image size; see [`Network::masks_at`].

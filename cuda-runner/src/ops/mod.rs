@@ -8,12 +8,14 @@
 //! `bwd`. On a GPU (feature `cuda`) its `cuda_fwd` and `bwd` launch the kernels of `kernels/NAME.cu` as `kernels/NAME.rs`
 //! says, see [`kernels`].
 
+use candle_core::{DType, Result, Tensor};
+
 mod batch_norm;
 mod binary;
 mod conv2d;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
-mod cuda;
+pub(crate) mod cuda;
 mod dropout;
 mod element;
 #[cfg(feature = "cuda")]
@@ -30,6 +32,14 @@ mod sgd;
 mod shift;
 mod softmax;
 mod unary;
+
+/// The tensor in a type that sums may be made in: `bf16` becomes `f32`, with its gradient.
+///
+/// # Errors
+/// If memory runs out.
+pub fn wide(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::BF16 { x.to_dtype(DType::F32) } else { Ok(x.clone()) }
+}
 
 pub use batch_norm::{BatchNorm, batch_norm_train};
 pub use binary::{Binary, binary};

@@ -83,14 +83,19 @@ impl Sgd {
         if limit == 0.0 {
             return Ok(None);
         }
-        let mut squares = 0.0;
+        // Summed where they are: to ask a GPU for every number would be to wait for it every time.
+        let mut squares: Option<Tensor> = None;
         for slot in &self.slots {
             if let Some(gradient) = gradients.get(slot.var.as_tensor()) {
                 let gradient = gradient.detach().to_dtype(DType::F64)?;
-                squares += gradient.sqr()?.sum_all()?.to_scalar::<f64>()?;
+                let own = gradient.sqr()?.sum_all()?;
+                squares = Some(match squares {
+                    Some(squares) => squares.add(&own)?,
+                    None => own,
+                });
             }
         }
-        let norm = squares.sqrt();
+        let norm = squares.map_or(Ok(0.0), |squares| squares.to_scalar::<f64>())?.sqrt();
         let factor = limit / (norm + 1e-6);
         if factor < 1.0 {
             for var in self.slots.iter().map(|slot| slot.var.as_tensor()) {

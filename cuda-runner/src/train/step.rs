@@ -1,6 +1,6 @@
 //! One training step: losses of a batch.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
 
 use super::{Recipe, SegmentationLoss};
@@ -20,6 +20,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The batch on a device.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { images: self.images.to_device(device)?, labels: self.labels.to_device(device)? })
+    }
+
     /// Photos in the batch.
     ///
     /// # Errors

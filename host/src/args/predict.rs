@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
-    CrfArgs, help,
+    ComputeArgs, CrfArgs, help,
     value::{batch_size, fraction, positive, scale, thread_count, tile_side},
 };
 use crate::predictor::TILE;
@@ -113,6 +113,9 @@ pub struct PredictArgs {
     /// Photos of one size, one after the other, that go through the network together.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = batch_size)]
     pub batch: usize,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
 use wseg_cuda_runner::{
+    Compute,
     crf::DenseCrf,
     device::{finish, name},
     ops,
@@ -36,7 +37,8 @@ const CRF_SIZE: (usize, usize) = (500, 375);
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
-    let device = super::open(args.device, console)?;
+    let compute = super::compute(&args.compute, None, console)?;
+    let device = compute.device.clone();
     let works = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
@@ -60,7 +62,7 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let networks: Vec<Network> = presets
         .iter()
         .filter(|_| works > 0)
-        .map(|(name, settings)| Network::measure(name, settings, args, &device, &progress))
+        .map(|(name, settings)| Network::measure(name, settings, args, &compute, &progress))
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =
         sides.iter().map(|&side| Refinement::measure(side, args, &device, &progress)).collect::<Result<_>>()?;
@@ -69,7 +71,7 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let threads = rayon::current_num_threads();
     if args.json {
         console.print(json!({
-            "version": env!("CARGO_PKG_VERSION"), "device": name(&device), "threads": threads, "runs": args.runs,
+            "version": env!("CARGO_PKG_VERSION"), "device": name(&device), "precision": compute.precision, "threads": threads, "runs": args.runs,
             "networks": networks, "pamr": refinements, "crf": crf,
         }));
         return Ok(());
@@ -148,11 +150,11 @@ impl Network {
         name: &str,
         settings: &Settings,
         args: &BenchArgs,
-        device: &Device,
+        compute: &Compute,
         progress: &Progress<'_>,
     ) -> Result<Self> {
         let amount = Amount { batch: args.batch, size: args.size, classes: args.classes };
-        let mut work = Workload::new(settings, amount, device)?;
+        let mut work = Workload::new(settings, amount, compute)?;
         let size = work.size()?;
         progress.message(format!("{name} training"));
         let training = || work.train();

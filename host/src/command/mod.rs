@@ -22,11 +22,11 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use candle_core::Device;
 use clap::{CommandFactory, FromArgMatches};
-use wseg_cuda_runner::DeviceChoice;
+use wseg_cuda_runner::{Compute, DeviceChoice, Precision};
 
 use crate::{
     Error, Result,
-    args::{Cli, ColorWhen, Command},
+    args::{Cli, ColorWhen, Command, ComputeArgs},
     console::Console,
     data::reason,
 };
@@ -144,6 +144,17 @@ pub fn open(device: DeviceChoice, console: &Console) -> Result<Device> {
         console.warn(reason);
     }
     Ok(found.device)
+}
+
+/// Where and in what numbers to compute: the flags' precision, or the recorded one.
+///
+/// # Errors
+/// As [`open`]; or the device does not have that precision.
+pub fn compute(args: &ComputeArgs, recorded: Option<Precision>, console: &Console) -> Result<Compute> {
+    let device = open(args.device, console)?;
+    let precision = args.precision.or(recorded).unwrap_or_default();
+    precision.prepare(&device)?;
+    Ok(Compute { device, precision })
 }
 
 #[cfg(test)]

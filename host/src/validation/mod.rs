@@ -4,7 +4,7 @@ mod sheet;
 
 pub use sheet::SheetPhotos;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
 use wseg_cuda_runner::{
     dense::Dense,
@@ -136,10 +136,10 @@ impl<'a> Eye<'a> {
     }
 
     fn see(&self, photo: &image::RgbImage, present: &[bool]) -> Result<Seen> {
-        let view = self.predictor.view(photo, 1.0, false)?;
+        let view = self.predictor.view(photo, 1.0, false)?.to_device(&self.model.device())?;
         let labels: Vec<f32> = present.iter().map(|&present| if present { 1.0 } else { 0.0 }).collect();
         let shape = (1, labels.len(), 1, 1);
-        let labels = Dense::new(Tensor::from_vec(labels, shape, &Device::Cpu)?)?;
+        let labels = Dense::new(Tensor::from_vec(labels, shape, &self.model.device())?)?;
         let classified = self.model.forward(&view, &Pass::evaluation())?;
         Ok(Seen { view, labels, classified })
     }

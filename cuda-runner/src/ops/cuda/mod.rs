@@ -4,4 +4,5 @@
 //! `cuda_fwd` of the operation beside it and, through [`on_device`](crate::cuda::on_device), by its `bwd`. The arithmetic
 //! is that of the CPU's implementation; the tests of package `wseg-tests` hold one against the other.
 
+pub(crate) mod random;
 pub(super) mod unary;
