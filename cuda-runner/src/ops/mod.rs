@@ -16,6 +16,7 @@ mod conv2d;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+mod depthwise;
 mod dropout;
 mod element;
 #[cfg(feature = "cuda")]
@@ -45,6 +46,7 @@ pub use batch_norm::{BatchNorm, batch_norm_train};
 pub use binary::{Binary, binary};
 pub use conv2d::{Conv2d, conv2d, conv2d_affine, conv2d_affine_onto};
 pub use cross_entropy::balanced_cross_entropy;
+pub use depthwise::{Rectify, depthwise_conv2d};
 pub use dropout::dropout;
 pub use pamr::pamr_stored;
 pub use pool::{global_max_pool, max_pool2d, max_pool2d_ceil};
