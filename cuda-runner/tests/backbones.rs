@@ -58,6 +58,7 @@ fn expected(name: &str, side: usize) -> ([usize; 2], [usize; 2]) {
         "resnet38" => ([256, 4096], [halved(2), halved(3)]),
         "resnet18" => ([64, 512], [halved(2), halved(4)]),
         "resnet50" | "resnet101" => ([256, 2048], [halved(2), halved(4)]),
+        "xception65" => ([128, 2048], [halved(2), halved(4)]),
         "squeezenet1_0" => {
             let stem = (side - 7) / 2 + 1;
             let pooled = |side: usize| (side - 3).div_ceil(2) + 1;
@@ -142,6 +143,7 @@ fn the_first_layers_and_all_norms_of_pretrained_backbones_are_frozen_and_nothing
         ("resnet50", &["conv1.weight"]),
         ("resnet101", &["conv1.weight"]),
         ("squeezenet1_0", &["features.0.weight", "features.0.bias"]),
+        ("xception65", &["stem.0.conv.weight", "stem.1.conv.weight"]),
     ] {
         let (params, _) = built(name);
         let (norms, others): (BTreeSet<_>, BTreeSet<_>) =

@@ -5,7 +5,8 @@ mod cli;
 use cli::{DataSet, wseg};
 
 /// The presets that are expected to be there.
-const NAMES: [&str; 8] = ["small", "demo", "squeezenet", "resnet18", "resnet38", "vgg16", "resnet50", "resnet101"];
+const NAMES: [&str; 9] =
+    ["small", "demo", "squeezenet", "resnet18", "resnet38", "vgg16", "resnet50", "resnet101", "xception65"];
 
 #[test]
 fn every_preset_has_a_line_that_says_what_it_is_for() {

@@ -33,6 +33,7 @@ fn every_wrong_output_is_noticed(name: &str) {
 fn every_wrong_output_of_a_backbone_is_noticed() {
     every_wrong_output_is_noticed("backbone_resnet18");
     every_wrong_output_is_noticed("backbone_squeezenet1_0");
+    every_wrong_output_is_noticed("backbone_xception65");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Backbones: what looks at the photo first. A new one is a file here and a line in `BACKBONES`.
 //!
-//! Parameters have the names of the published checkpoints: torchvision's, and for `resnet38` and `vgg16` those of the
-//! reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and shift.
+//! Parameters have the names of the published checkpoints: torchvision's, timm's for `xception65`, and for `resnet38`
+//! and `vgg16` those of the reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and
+//! shift.
 
 mod residual;
 mod resnet;
@@ -9,13 +10,14 @@ mod resnet38;
 pub mod small;
 mod squeezenet;
 mod vgg16;
+mod xception65;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    nn::{Pass, Scope},
+    nn::{NormConfig, Pass, Scope},
 };
 
 /// What a backbone hands on.
@@ -82,6 +84,7 @@ const BACKBONES: &[(&str, Builder)] = &[
     ("resnet101", |scope, _| boxed(resnet::ResNet::bottlenecks(scope, [3, 4, 23, 3]))),
     ("resnet18", |scope, _| boxed(resnet::ResNet::basic(scope, [2, 2, 2, 2]))),
     ("squeezenet1_0", |scope, _| boxed(squeezenet::SqueezeNet::new(scope))),
+    ("xception65", |scope, _| boxed(xception65::Xception65::new(scope, 16, NormConfig::FIXED))),
 ];
 
 /// Names of the backbones.

@@ -12,6 +12,7 @@ mod norm;
 mod params;
 mod pass;
 mod record;
+mod separable;
 
 pub use aspp::{Aspp, AsppConfig};
 pub use block::ConvNorm;
@@ -22,3 +23,4 @@ pub use norm::{BatchNorm, NormConfig, Statistics};
 pub use params::{Entry, Fill, Init, Kind, Origin, Params, Scope};
 pub use pass::Pass;
 pub use record::{LayerRun, Map, Recording, graph_bytes};
+pub use separable::{Rectified, SeparableConv};

@@ -29,6 +29,12 @@ pub(crate) trait Lanes: Element {
     /// The elements of `slice`, at most as many as there are lanes; the other lanes are 0.
     fn load_some<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
 
+    /// Fills `slice`, at most as long as there are lanes, with the first lanes.
+    fn store_some<S: Simd>(simd: S, slice: &mut [Self], vector: Self::Vector<S>);
+
+    /// 0 in the lanes that are at most 0. A NaN is not hidden.
+    fn rectify<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
     /// A vector read from memory.
     ///
     /// # Safety
@@ -51,7 +57,10 @@ pub(crate) trait Lanes: Element {
 }
 
 macro_rules! lanes {
-    ($float:ident, $vector:ident, $splat:ident, $add:ident, $mul_add:ident, $sum:ident, $load:ident) => {
+    (
+        $float:ident, $vector:ident, $splat:ident, $add:ident, $mul_add:ident, $sum:ident, $load:ident, $store:ident,
+        $at_most:ident, $select:ident
+    ) => {
         impl Lanes for $float {
             type Vector<S: Simd> = S::$vector;
 
@@ -79,11 +88,44 @@ macro_rules! lanes {
             fn load_some<S: Simd>(simd: S, slice: &[Self]) -> S::$vector {
                 simd.$load(slice)
             }
+
+            #[inline(always)]
+            fn store_some<S: Simd>(simd: S, slice: &mut [Self], vector: S::$vector) {
+                simd.$store(slice, vector);
+            }
+
+            #[inline(always)]
+            fn rectify<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
+                let zero = simd.$splat(0.0);
+                simd.$select(simd.$at_most(a, zero), zero, a)
+            }
         }
     };
 }
-lanes!(f32, f32s, splat_f32s, add_f32s, mul_add_e_f32s, reduce_sum_f32s, partial_load_f32s);
-lanes!(f64, f64s, splat_f64s, add_f64s, mul_add_e_f64s, reduce_sum_f64s, partial_load_f64s);
+lanes!(
+    f32,
+    f32s,
+    splat_f32s,
+    add_f32s,
+    mul_add_e_f32s,
+    reduce_sum_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    less_than_or_equal_f32s,
+    select_f32s
+);
+lanes!(
+    f64,
+    f64s,
+    splat_f64s,
+    add_f64s,
+    mul_add_e_f64s,
+    reduce_sum_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    less_than_or_equal_f64s,
+    select_f64s
+);
 
 /// Defines functions that run in code for the widest vectors of the processor at hand.
 ///

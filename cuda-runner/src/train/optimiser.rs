@@ -6,7 +6,7 @@ use super::Recipe;
 use crate::{
     Result,
     nn::{Entry, Kind, Origin, Params},
-    ops::{SgdStep, sgd_step},
+    ops::{SgdMove, SgdStep, sgd_steps},
 };
 
 /// How a group of parameters is moved.
@@ -124,16 +124,20 @@ impl Sgd {
     /// # Errors
     /// If memory runs out.
     pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
+        let momentum = self.momentum;
+        let mut moves = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(slot.var.as_tensor()) else { continue };
             let velocity = match slot.velocity.take() {
                 Some(velocity) => velocity,
                 None => slot.var.as_detached_tensor().zeros_like()?,
             };
-            let (Group { multiplier, decay }, momentum) = (slot.group, self.momentum);
-            sgd_step(&slot.var, &velocity, gradient, SgdStep { momentum, decay, rate: rate * multiplier })?;
-            slot.velocity = Some(velocity);
+            let Group { multiplier, decay } = slot.group;
+            let step = SgdStep { momentum, decay, rate: rate * multiplier };
+            let velocity = slot.velocity.insert(velocity);
+            moves.push(SgdMove { weight: &slot.var, velocity, gradient, step });
         }
+        sgd_steps(&moves)?;
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "vgg16", text: include_str!("../../presets/vgg16.toml") },
     Preset { name: "resnet50", text: include_str!("../../presets/resnet50.toml") },
     Preset { name: "resnet101", text: include_str!("../../presets/resnet101.toml") },
+    Preset { name: "xception65", text: include_str!("../../presets/xception65.toml") },
 ];
 
 impl Preset {

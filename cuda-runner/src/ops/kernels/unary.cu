@@ -41,14 +41,15 @@ struct Powf {
 
 template <typename F, typename T> DEVICE void forward(In<T> x, Out<T> y, long long count, double exponent) {
     real<T> power = real<T>(exponent);
-#pragma unroll 4
+// A double of these functions takes too many registers for four at once.
+#pragma unroll(sizeof(T) > 4 ? 1 : 4)
     for (long long i = first_index(); i < count; i += index_step()) y[i] = narrow<T>(F::value(wide(x[i]), power));
 }
 
 template <typename F, typename T>
 DEVICE void backward(In<T> x, In<T> y, In<T> dy, Out<T> dx, long long count, double exponent) {
     real<T> power = real<T>(exponent);
-#pragma unroll 4
+#pragma unroll(sizeof(T) > 4 ? 1 : 4)
     for (long long i = first_index(); i < count; i += index_step())
         dx[i] = narrow<T>(F::gradient(wide(x[i]), wide(y[i]), wide(dy[i]), power));
 }
