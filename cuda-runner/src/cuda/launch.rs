@@ -15,8 +15,6 @@ pub(crate) const THREADS: u32 = 256;
 /// Most blocks along the first axis of a grid over elements. With more elements, threads take several: such kernels
 /// step by the number of threads.
 const MOST_BLOCKS: u32 = 1 << 16;
-/// Most blocks along a grid's second and third axis.
-const MOST_OTHERS: u32 = u16::MAX as u32;
 
 /// The blocks of a launch, and the threads of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,18 +43,6 @@ impl Grid {
             Ok(items) => Ok(Self { blocks: (items as u32, 1, 1), threads: (threads, 1, 1), shared: 0 }),
             Err(_) => bail!("{items} items are more than a GPU's grid has blocks"),
         }
-    }
-
-    /// About one thread for each of `pixels`, in rows of blocks, one row for each of `planes`; with more planes than a
-    /// grid has rows, the kernel steps by `gridDim.y`.
-    pub(crate) fn planes(planes: usize, pixels: usize) -> Self {
-        let Self { blocks: (blocks, ..), threads, shared } = Self::over(pixels);
-        Self { blocks: (blocks, planes.min(MOST_OTHERS as usize) as u32, 1), threads, shared }
-    }
-
-    /// With so many bytes of shared memory.
-    pub(crate) fn sharing(self, shared: usize) -> Self {
-        Self { shared: shared as u32, ..self }
     }
 }
 
@@ -193,8 +179,7 @@ mod tests {
         assert_eq!(Grid::over(1).blocks, (1, 1, 1));
         assert_eq!(Grid::over(257).blocks, (2, 1, 1));
         assert_eq!(Grid::over(usize::MAX).blocks, (MOST_BLOCKS, 1, 1));
-        assert_eq!(Grid::planes(100_000, 300).blocks, (2, MOST_OTHERS, 1));
-        assert_eq!(Grid::each(7, 128).unwrap().sharing(512).shared, 512);
+        assert_eq!(Grid::each(7, 128).unwrap().blocks, (7, 1, 1));
         assert!(Grid::each(usize::MAX, 128).is_err());
     }
 

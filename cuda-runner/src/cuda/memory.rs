@@ -124,23 +124,6 @@ impl Output {
         Ok(Self { pointer: pointer(name, &storage)?, storage, count })
     }
 
-    /// Memory for `count` zeros.
-    ///
-    /// # Errors
-    /// If memory runs out.
-    pub(crate) fn zeros(name: &str, device: &CudaDevice, dtype: DType, count: usize) -> Result<Self> {
-        let storage = device.zeros_impl(&Shape::from(count), dtype)?;
-        Ok(Self { pointer: pointer(name, &storage)?, storage, count })
-    }
-
-    /// Memory for as many elements of the same type, on the same device.
-    ///
-    /// # Errors
-    /// If memory runs out.
-    pub(crate) fn like(name: &str, elements: &Elements<'_>) -> Result<Self> {
-        Self::new(name, elements.device(), elements.dtype(), elements.count())
-    }
-
     /// Its address on the device.
     pub(crate) fn pointer(&self) -> u64 {
         self.pointer
