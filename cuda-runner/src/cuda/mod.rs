@@ -9,6 +9,7 @@
 //! | [`cudnn`] | convolutions |
 //! | [`libraries`] | whether there is a GPU to be used |
 //! | [`upload`] | copies to the GPU while it computes |
+//! | [`pool`] | memory that is kept, and its peak |
 //! | [`math`] | whether TF32 may stand for `f32` |
 //!
 //! # How an operation gets to the GPU
@@ -28,6 +29,7 @@ pub(crate) mod machine;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod modules;
+pub(crate) mod pool;
 pub(crate) mod upload;
 
 pub(crate) use launch::{Grid, arguments, launch, typed};

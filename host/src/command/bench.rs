@@ -9,7 +9,7 @@ use wseg_core::pamr::Pamr;
 use wseg_cuda_runner::{
     Compute,
     crf::DenseCrf,
-    device::{finish, name},
+    device::{finish, name, take_peak},
     ops,
 };
 
@@ -139,6 +139,9 @@ struct Network {
     training_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     training_images_per_second: Option<f64>,
+    /// Of the GPU's memory, the most that training had in use at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_memory_mib: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     view_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,8 +160,10 @@ impl Network {
         let mut work = Workload::new(settings, amount, compute)?;
         let size = work.size()?;
         progress.message(format!("{name} training"));
+        take_peak(&compute.device);
         let training = || work.train();
         let training_ms = args.measures(Work::Training).then(|| median(args.runs, progress, training)).transpose()?;
+        let memory = training_ms.and_then(|_| take_peak(&compute.device));
         progress.message(format!("{name} prediction"));
         let view_ms = args.measures(Work::View).then(|| median(args.runs, progress, || work.look())).transpose()?;
         Ok(Self {
@@ -167,6 +172,7 @@ impl Network {
             batch: args.batch,
             training_ms,
             training_images_per_second: training_ms.map(|ms| args.batch as f64 * 1e3 / ms),
+            training_memory_mib: memory.map(|bytes| bytes as f64 / f64::from(1 << 20)),
             view_ms,
             views_per_second: view_ms.map(|ms| 1e3 / ms),
         })
