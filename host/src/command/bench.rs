@@ -160,7 +160,7 @@ impl Network {
         let mut work = Workload::new(settings, amount, compute)?;
         let size = work.size()?;
         progress.message(format!("{name} training"));
-        take_peak(&compute.device);
+        let _ = take_peak(&compute.device);
         let training = || work.train();
         let training_ms = args.measures(Work::Training).then(|| median(args.runs, progress, training)).transpose()?;
         let memory = training_ms.and_then(|_| take_peak(&compute.device));
