@@ -7,7 +7,9 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(emulated)");
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=../../cuda-runner/src/ops/kernels");
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+    // Contexts to switch between are a matter of the C library.
+    let of = |name: &str| env::var(name).unwrap_or_default();
+    if (of("CARGO_CFG_TARGET_OS"), of("CARGO_CFG_TARGET_ENV")) != ("linux".into(), "gnu".into()) {
         return;
     }
     let compiled = cc::Build::new()

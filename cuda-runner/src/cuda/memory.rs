@@ -120,7 +120,8 @@ impl Output {
     /// If memory runs out.
     pub(crate) fn new(name: &str, device: &CudaDevice, dtype: DType, count: usize) -> Result<Self> {
         // SAFETY: every kernel writes all of its output; numbers of these types have no invalid bits anyway.
-        let storage = unsafe { device.alloc_uninit(&Shape::from(count), dtype) }?;
+        // A driver may refuse to give no memory.
+        let storage = unsafe { device.alloc_uninit(&Shape::from(count.max(1)), dtype) }?;
         Ok(Self { pointer: pointer(name, &storage)?, storage, count })
     }
 

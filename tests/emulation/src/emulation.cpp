@@ -23,6 +23,7 @@
 #include "pamr.cu"
 #include "pool.cu"
 #include "pseudo.cu"
+#include "random.cu"
 #include "resize.cu"
 #include "sgd.cu"
 #include "shift.cu"
@@ -211,7 +212,9 @@ template <typename P> struct Taken;
         }                                                                                                              \
     };
 TAKE(int, INT, int(a.integer))
+TAKE(unsigned int, INT, (unsigned int)a.integer)
 TAKE(long long, LONG, a.integer)
+TAKE(unsigned long long, LONG, (unsigned long long)a.integer)
 TAKE(double, REAL, a.real)
 #undef TAKE
 
