@@ -84,8 +84,6 @@ run_tests() {
         # One after the other: they share the device.
         RUST_TEST_THREADS=1 "$here/test-$test" $filter --nocapture 2>&1 || status=1
     done
-    echo "-- wseg_cuda_runner"
-    RUST_TEST_THREADS=1 "$here/test-wseg_cuda_runner" cuda:: device:: transfer:: 2>&1 || status=1
     return $status
 }
 
