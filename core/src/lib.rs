@@ -12,6 +12,7 @@
 //! | `cuda-runner` | `wseg-cuda-runner` | the same traits on candle, with gradients; networks, training, inference | core |
 //! | `host` | `wseg` | command line, data sets, pictures, reports | cuda-runner, core |
 //! | `tests` | `wseg-tests` | golden cases, generic over backends, and the harness that runs them | all |
+//! | `tests/emulation` | `wseg-emulation` | the CUDA kernels, run on the CPU with every access checked | cuda-runner, tests |
 //!
 //! Arrows point one way. Where would a new line live? A formula of the paper: here. A layer, an optimiser, a device
 //! kernel: cuda-runner. A file format, a picture, a flag: host. A check that holds for every backend: tests.

@@ -7,6 +7,9 @@ use wseg_core::{
     pseudo::{self, Cutoff},
 };
 
+#[cfg(feature = "cuda")]
+use wseg_core::pooling::{self, Classification, Pooling};
+
 use crate::{
     Error, Result,
     ops::{self, Binary},
@@ -27,6 +30,14 @@ impl Dense {
     pub fn new(tensor: Candle) -> Result<Self> {
         tensor.dims4()?;
         Ok(Self(tensor))
+    }
+
+    /// Wraps what a network made, as numbers that formulas may sum: `bf16` becomes `f32`.
+    ///
+    /// # Errors
+    /// If the rank is not four.
+    pub fn wide(tensor: &Candle) -> Result<Self> {
+        Self::new(ops::wide(tensor)?)
     }
 
     /// The candle tensor.
@@ -183,6 +194,26 @@ impl Kernels for Dense {
 
     fn log_softmax(&self) -> Result<Self> {
         Ok(Self(ops::log_softmax(&self.0)?))
+    }
+
+    /// On a GPU masks and scores in two launches, unless there is no pixel or no class.
+    #[cfg(feature = "cuda")]
+    fn classify(&self, pooling: &Pooling) -> Result<Classification<Self>> {
+        if !self.0.device().is_cuda() || self.shape().count() == 0 {
+            return pooling::classify(self, pooling);
+        }
+        let (masks, scores) = ops::head::classify(&self.0, pooling)?;
+        Ok(Classification { masks: Self(masks), scores: Self(scores) })
+    }
+
+    /// On a GPU in one launch, where the labels are a constant.
+    #[cfg(feature = "cuda")]
+    fn soft_margin(&self, labels: &Self) -> Result<Self> {
+        let fused = self.0.device().is_cuda() && self.shape() == labels.shape() && self.shape().count() > 0;
+        if !fused || labels.0.track_op() {
+            return loss::soft_margin(self, labels);
+        }
+        Ok(Self(ops::head::soft_margin(&self.0, &labels.0)?))
     }
 
     /// [`ops::balanced_cross_entropy`], unless there is no pixel.

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`crf`] | the dense CRF on threads |
+//! | `cuda` | with the feature of that name: launching kernels on a GPU |
 //! | [`dense`] | [`Dense`](dense::Dense): core's `Tensor` and `Kernels` on a candle tensor, with autograd |
 //! | [`device`] | the CPU or a GPU, as asked for |
 //! | [`ops`] | differentiable operations candle lacks or does slowly, one file an operation |
@@ -26,6 +27,8 @@
 
 pub mod backbone;
 pub mod crf;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod dense;
 pub mod device;
 pub mod error;
@@ -36,5 +39,5 @@ pub mod ops;
 pub mod train;
 pub mod weights;
 
-pub use device::DeviceChoice;
+pub use device::{Compute, DeviceChoice, Precision};
 pub use error::{Error, Result};

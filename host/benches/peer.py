@@ -4,6 +4,7 @@
     peer.py training --network resnet50 --batch 2 --size 321     # a step of SGD: forward, losses, backward, update
     peer.py view --network resnet38 --batch 1 --size 321         # a forward pass, softmax included
     peer.py pamr --size 81                                       # 21 classes, 48 neighbours, 10 iterations
+    peer.py ... --device cuda --precision bf16                   # on a GPU; the peak is then of the GPU's memory
 
 Needs torch. Written for this project from the description of the method; layer shapes, frozen norms and losses are those
 of `wseg train --preset NAME`, weights are random.
@@ -220,6 +221,7 @@ def work(arguments):
                 pamr(image, masks)
 
         return once
+    short = torch.autocast(torch.device(arguments.device).type, torch.bfloat16, enabled=arguments.precision == "bf16")
     network = SingleStage({"resnet50": ResNet50, "resnet38": ResNet38}[arguments.network]())
     images, labels = torch.rand(n, 3, size, size), torch.zeros(n, CLASSES)
     labels[:, [3, 7]] = 1
@@ -227,7 +229,7 @@ def work(arguments):
         network.eval()
 
         def once():
-            with torch.no_grad():
+            with torch.no_grad(), short:
                 network(images).softmax(1)
 
         return once
@@ -235,7 +237,9 @@ def work(arguments):
     optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1e-4, momentum=0.9, weight_decay=5e-4)
 
     def once():
-        loss = losses(images, network(images), labels)
+        with short:
+            scores = network(images)
+        loss = losses(images, scores.float(), labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -251,16 +255,27 @@ def main():
     parser.add_argument("--size", type=int, default=321)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32", help="bf16 is autocast")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    once = work(arguments)
+    torch.set_default_device(arguments.device)
+    cuda = torch.device(arguments.device).type == "cuda"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    bare = work(arguments)
+
+    def once():
+        bare()
+        if cuda:
+            torch.cuda.synchronize()
+
     once()
     times = []
     for _ in range(arguments.runs):
         start = time.perf_counter()
         once()
         times.append((time.perf_counter() - start) * 1e3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"ms": statistics.median(times), "peak_mib": peak, "version": torch.__version__}))
 
 

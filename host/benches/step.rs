@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
-use candle_core::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
 use wseg::{
     settings::Settings,
     workload::{Amount, Workload},
 };
+use wseg_cuda_runner::Compute;
 
 /// Preset, photos in a step, and their size: small photos for the small networks, those of the paper for the others.
 const WORK: [(&str, usize, usize); 5] =
@@ -17,7 +17,7 @@ fn step(c: &mut Criterion) {
     for (preset, batch, size) in WORK {
         let settings = Settings::preset(preset).expect("a preset of this name");
         let amount = Amount { batch, size: Some(size), classes: 20 };
-        let mut work = Workload::new(&settings, amount, &Device::Cpu).expect("memory for the network");
+        let mut work = Workload::new(&settings, amount, &Compute::default()).expect("memory for the network");
         let mut group = c.benchmark_group(preset);
         group.sample_size(10);
         group.bench_function(format!("training {batch}x{size}x{size}"), |b| {

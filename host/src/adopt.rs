@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use wseg_cuda_runner::{
+    Compute,
     model::{Model, ModelKind},
     weights::{self, Report, StateDict},
 };
@@ -28,6 +29,14 @@ const SCORES: [(&str, ModelKind); 3] = [
 /// # Errors
 /// If a file cannot be read, there is no such preset, or the weights are not those of its network.
 pub fn adopt(path: &Path, preset: &str, classes: Option<&Path>) -> Result<(Model, Report)> {
+    adopt_on(path, preset, classes, &Compute::default())
+}
+
+/// As [`adopt`], where the network is to compute.
+///
+/// # Errors
+/// As [`adopt`].
+pub fn adopt_on(path: &Path, preset: &str, classes: Option<&Path>, compute: &Compute) -> Result<(Model, Report)> {
     let settings = Settings::preset(preset)?;
     let state = weights::read(path)?;
     let (kind, count) = scores(&state).ok_or_else(|| {
@@ -43,12 +52,14 @@ pub fn adopt(path: &Path, preset: &str, classes: Option<&Path>) -> Result<(Model
         return Err(Error::input(path, problem));
     }
     let config = settings.network_for(kind, names(path, count, classes)?);
-    weights::model(state, config, DType::F32, &Device::Cpu).map_err(|error| match error {
+    let made = weights::model(state, config, DType::F32, &compute.device);
+    let (model, report) = made.map_err(|error| match error {
         wseg_cuda_runner::Error::Config(problem) => {
             Error::input(path, format!("{problem} (as the {kind} network of the preset `{preset}`)"))
         }
-        other => other.into(),
-    })
+        other => Error::from(other),
+    })?;
+    Ok((model.with_precision(compute.precision)?, report))
 }
 
 /// Which network the weights are of, and its number of classes.

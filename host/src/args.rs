@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. One struct a command; what the flags mean is checked by the command itself.
 
 mod bench;
+mod compute;
 mod data;
 mod eval;
 mod figure;
@@ -15,6 +16,7 @@ mod value;
 mod view;
 
 pub use bench::{BenchArgs, Work};
+pub use compute::ComputeArgs;
 pub use data::{CheckArgs, ConvertArgs, DataArgs, DataCommand, SourceArgs};
 pub use eval::{EvalArgs, Format, Published};
 pub use figure::{Figure, FigureArgs, LossArgs, PamrFigureArgs};
@@ -33,6 +35,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::RangedU64Val
 
 use crate::synth::Synth;
 use value::thread_count;
+use wseg_cuda_runner::DeviceChoice;
 
 /// Semantic segmentation from image-level labels.
 #[derive(Debug, Parser)]
@@ -245,6 +248,9 @@ pub struct TrainArgs {
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads that read and vary photos [default: one for four cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub workers: Option<usize>,
@@ -308,6 +314,9 @@ pub struct VerifyArgs {
     /// Which backends to run.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub backend: BackendChoice,
+    /// Where candle computes: auto, cpu or cuda:N; a GPU stands in the CPU's place.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: DeviceChoice,
     /// Golden files (.safetensors), or folders of them.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,

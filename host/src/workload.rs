@@ -4,7 +4,9 @@
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use wseg_cuda_runner::{
+    Compute,
     crf::{DenseCrf, Rgb, dense_crf},
+    device::finish,
     model::{Model, ModelKind, Supervision},
     nn::Pass,
     train::{Batch, Recipe, Sgd, Target, losses},
@@ -42,9 +44,11 @@ impl Workload {
     ///
     /// # Errors
     /// The network does not take photos of this size, or memory runs out.
-    pub fn new(settings: &Settings, amount: Amount, device: &Device) -> Result<Self> {
+    pub fn new(settings: &Settings, amount: Amount, compute: &Compute) -> Result<Self> {
+        let Compute { device, precision } = compute;
         let kind = settings.kind();
-        let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?;
+        let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?
+            .with_precision(*precision)?;
         let recipe = settings.recipe_for(kind);
         let size = amount.size.unwrap_or(model.config.crop);
         let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), device);
@@ -69,7 +73,7 @@ impl Workload {
         let losses = losses(&self.model, &self.batch, &self.recipe, true, 0)?;
         // At rate 0 the values stay finite, whatever the preset's rate does to random photos.
         self.optimiser.step(&losses.total.backward()?, 0.0)?;
-        Ok(())
+        Ok(finish(self.view.device())?)
     }
 
     /// The forward pass of one photo in one view.
@@ -78,7 +82,7 @@ impl Workload {
     /// If memory runs out.
     pub fn look(&self) -> Result<()> {
         self.model.forward(&self.view, &Pass::evaluation())?;
-        Ok(())
+        Ok(finish(self.view.device())?)
     }
 }
 

@@ -42,6 +42,7 @@ fn epoch(epoch: usize) -> EpochLog {
         loss_segmentation: Some(2.0 / epoch as f64),
         gradient_norm: Some(3.0),
         photos_per_second: 12.5,
+        waiting: Some(0.125),
         validation_loss: Some(1.5),
         validation_loss_segmentation: Some(2.5),
         validation_map: Some(80.0 + epoch as f64),

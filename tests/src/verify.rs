@@ -11,6 +11,7 @@ use crate::{
         Bench,
         arena::{ArenaF32, ArenaF64},
         candle::{CandleF32, CandleF64},
+        candle_cuda::{CandleCudaF32, CandleCudaF64},
     },
     case,
     failure::Failure,
@@ -29,6 +30,10 @@ pub enum Backend {
     CandleF32,
     /// candle on the CPU in f64.
     CandleF64,
+    /// candle on the GPU of this number in f32.
+    CudaF32(usize),
+    /// candle on the GPU of this number in f64.
+    CudaF64(usize),
     /// The functions of `wseg_core` on plain slices, which count pixels or run the dense CRF: no tensors.
     Slices,
     /// The runner's resizing of photos: bytes, no tensors.
@@ -44,6 +49,8 @@ impl Backend {
             Self::ArenaF64 => ArenaF64::NAME,
             Self::CandleF32 => CandleF32::NAME,
             Self::CandleF64 => CandleF64::NAME,
+            Self::CudaF32(_) => CandleCudaF32::NAME,
+            Self::CudaF64(_) => CandleCudaF64::NAME,
             Self::Slices => case::metrics::NAME,
             Self::Pixels => case::pil_bicubic::NAME,
         }
@@ -57,6 +64,8 @@ impl Backend {
             Self::ArenaF64 => ArenaF64::TOLERANCE,
             Self::CandleF32 => CandleF32::TOLERANCE,
             Self::CandleF64 => CandleF64::TOLERANCE,
+            Self::CudaF32(_) => CandleCudaF32::TOLERANCE,
+            Self::CudaF64(_) => CandleCudaF64::TOLERANCE,
             Self::Slices => case::metrics::TOLERANCE,
             Self::Pixels => case::pil_bicubic::TOLERANCE,
         }
@@ -68,6 +77,8 @@ impl Backend {
             return match self {
                 Self::CandleF32 => case::run_network(&CandleF32, golden),
                 Self::CandleF64 => case::run_network(&CandleF64, golden),
+                Self::CudaF32(number) => case::run_network(&CandleCudaF32::open(number)?, golden),
+                Self::CudaF64(number) => case::run_network(&CandleCudaF64::open(number)?, golden),
                 _ => Err(Failure::new(NO_NETWORKS)),
             };
         }
@@ -77,6 +88,8 @@ impl Backend {
             Self::ArenaF64 => ArenaF64::with_memory(memory, |bench| case::run(&bench, golden)),
             Self::CandleF32 => case::run(&CandleF32, golden),
             Self::CandleF64 => case::run(&CandleF64, golden),
+            Self::CudaF32(number) => case::run(&CandleCudaF32::open(number)?, golden),
+            Self::CudaF64(number) => case::run(&CandleCudaF64::open(number)?, golden),
             Self::Slices => case::run_slices(golden),
             Self::Pixels => case::pil_bicubic::run(golden),
         }
@@ -104,7 +117,9 @@ pub enum Backends {
     Arena,
     /// candle on the CPU in f32 and f64.
     Candle,
-    /// All of them.
+    /// candle on the GPU of this number in f32 and f64.
+    Cuda(usize),
+    /// All that run on a CPU.
     #[default]
     All,
 }
@@ -115,12 +130,13 @@ impl Backends {
 
     /// The tensor backends among them.
     #[must_use]
-    pub fn tensor_backends(self) -> &'static [Backend] {
-        use Backend::{ArenaF32, ArenaF64, CandleF32, CandleF64};
+    pub fn tensor_backends(self) -> Vec<Backend> {
+        use Backend::{ArenaF32, ArenaF64, CandleF32, CandleF64, CudaF32, CudaF64};
         match self {
-            Self::Arena => &[ArenaF32, ArenaF64],
-            Self::Candle => &[CandleF32, CandleF64],
-            Self::All => &[ArenaF32, ArenaF64, CandleF32, CandleF64],
+            Self::Arena => vec![ArenaF32, ArenaF64],
+            Self::Candle => vec![CandleF32, CandleF64],
+            Self::Cuda(number) => vec![CudaF32(number), CudaF64(number)],
+            Self::All => vec![ArenaF32, ArenaF64, CandleF32, CandleF64],
         }
     }
 }
@@ -283,30 +299,33 @@ pub fn verify_golden(golden: &Golden, backends: Backends) -> Vec<Row> {
     if case::is_slice_op(op) {
         return match backends {
             Backends::Arena | Backends::All => vec![Row::of(golden, Backend::Slices)],
-            Backends::Candle => backends
+            Backends::Candle | Backends::Cuda(_) => backends
                 .tensor_backends()
-                .iter()
-                .map(|&backend| Row::skipped(golden, backend, "computed by wseg_core on slices, without tensors"))
+                .into_iter()
+                .map(|backend| Row::skipped(golden, backend, "computed by wseg_core on slices, without tensors"))
                 .collect(),
         };
     }
     if op == case::pil_bicubic::OP {
         return match backends {
             Backends::Candle | Backends::All => vec![Row::of(golden, Backend::Pixels)],
+            Backends::Cuda(_) => vec![Row::skipped(golden, Backend::Pixels, "photos are resized on the CPU")],
             Backends::Arena => vec![Row::skipped(golden, Backend::Pixels, "photos are resized by the runner")],
         };
     }
     if case::is_network_op(op) {
         let row = |backend: Backend| match backend {
-            Backend::CandleF32 | Backend::CandleF64 => Row::of(golden, backend),
+            Backend::CandleF32 | Backend::CandleF64 | Backend::CudaF32(_) | Backend::CudaF64(_) => {
+                Row::of(golden, backend)
+            }
             _ => Row::skipped(golden, backend, NO_NETWORKS),
         };
-        return backends.tensor_backends().iter().map(|&backend| row(backend)).collect();
+        return backends.tensor_backends().into_iter().map(row).collect();
     }
     if !case::is_tensor_op(op) {
         return vec![Row::without_backend(golden.path(), op, format!("op `{op}` is not implemented"))];
     }
-    backends.tensor_backends().iter().map(|&backend| Row::of(golden, backend)).collect()
+    backends.tensor_backends().into_iter().map(|backend| Row::of(golden, backend)).collect()
 }
 
 /// Files as they are, folders as the golden files in them.

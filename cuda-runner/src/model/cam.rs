@@ -9,6 +9,7 @@ use crate::{
     backbone::Backbone,
     dense::Dense,
     nn::{Conv, ConvConfig, Pass, Scope},
+    ops,
 };
 
 /// Backbone, channel dropout, global average pooling, one linear layer.
@@ -37,12 +38,13 @@ impl Network for CamNet {
     /// [`masks_at`](Network::masks_at).
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Classified> {
         let features = self.backbone.forward(images, pass)?;
-        let (_, _, h, w) = features.deep.dims4()?;
+        let deep = ops::wide(&features.deep)?;
+        let (_, _, h, w) = deep.dims4()?;
         // Pooling and the linear layer commute; pooling first is what the reference does, dropout included.
-        let dropped = Dense::new(pass.dropout_channels(&features.deep, self.dropout)?)?;
+        let dropped = Dense::new(pass.dropout_channels(&deep, self.dropout)?)?;
         let pooled = dropped.sum(Axes::Spatial)?.affine(1.0 / (h * w) as f64, 0.0)?;
         let scores = Dense::new(self.classifier.forward(pooled.tensor(), pass)?)?;
-        let activations = self.classifier.forward(&features.deep.detach(), pass)?.detach();
+        let activations = self.classifier.forward(&deep.detach(), pass)?.detach();
         Ok(Classified { scores: Some(scores), masks: Dense::new(activations)?, logits: None })
     }
 

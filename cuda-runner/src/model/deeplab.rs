@@ -81,7 +81,7 @@ impl Network for DeepLab {
         let Encoder { backbone, aspp } = if pass.is_training() { &self.training } else { &self.prediction };
         let features = backbone.forward(images, pass)?;
         let context = aspp.forward(&features.deep, pass)?;
-        let logits = Dense::new(self.decoder.forward(&context, &features.shallow, pass)?)?;
+        let logits = Dense::wide(&self.decoder.forward(&context, &features.shallow, pass)?)?;
         let masks = logits.detach().softmax()?;
         Ok(Classified { scores: None, masks, logits: Some(logits) })
     }

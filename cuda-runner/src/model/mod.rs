@@ -16,7 +16,7 @@ pub use deeplab::DeepLab;
 pub use single_stage::SingleStage;
 
 use crate::{
-    Error, Result, backbone,
+    Error, Precision, Result, backbone,
     dense::Dense,
     nn::{Origin, Params, Pass, Scope},
 };
@@ -90,6 +90,7 @@ pub struct Model {
     /// Its parameters.
     pub params: Rc<RefCell<Params>>,
     network: Box<dyn Network>,
+    precision: Precision,
 }
 
 impl Model {
@@ -132,10 +133,25 @@ impl Model {
             ModelKind::Cam => Box::new(CamNet::new(&head, backbone, &config)?),
             ModelKind::DeepLab => Box::new(DeepLab::new(&head, backbone.as_ref(), &config)?),
         };
-        Ok(Self { config, params, network })
+        Ok(Self { config, params, network, precision: Precision::F32 })
     }
 
-    /// Runs the network.
+    /// The same with maps of this precision.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the model's device does not have it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        precision.prepare(&self.device())?;
+        Ok(Self { precision, ..self })
+    }
+
+    /// Where its parameters live.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.params.borrow().device().clone()
+    }
+
+    /// Runs the network, on its device and in its precision, wherever the images are.
     ///
     /// # Shapes
     /// images `[n, 3, h, w]`, normalised
@@ -143,7 +159,11 @@ impl Model {
     /// # Errors
     /// If memory runs out.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Classified> {
-        self.network.forward(images, pass)
+        let images = images.to_device(&self.device())?;
+        match self.precision {
+            Precision::Bf16 => self.network.forward(&images.to_dtype(self.precision.maps())?, pass),
+            Precision::F32 | Precision::Tf32 => self.network.forward(&images, pass),
+        }
     }
 
     /// Looks at photos to be predicted at another stride of the deep feature; the parameters are the same.

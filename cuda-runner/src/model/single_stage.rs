@@ -67,7 +67,7 @@ impl Network for SingleStage {
         let deep = self.decoder.forward(&context, &features.shallow, pass)?;
         let shallow = self.cue.forward(&deep, &features.shallow, pass)?;
         let mixed = self.gate(deep, shallow, pass)?;
-        let scores = Dense::new(self.head.forward(mixed.tensor(), pass)?)?;
+        let scores = Dense::wide(&self.head.forward(mixed.tensor(), pass)?)?;
         let classified = scores.classify(&self.pooling)?;
         let logits = with_background(&scores, self.pooling.background)?;
         Ok(Classified { scores: Some(classified.scores), masks: classified.masks, logits: Some(logits) })

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, square::Square};
-use crate::Result;
+use crate::{Result, ops};
 
 /// Size of the pyramid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,8 @@ impl Aspp {
         for square in &self.squares {
             context.push(square.forward(x, pass)?);
         }
-        let global = self.global.forward(&x.mean_keepdim(3)?.mean_keepdim(2)?, pass)?;
+        let mean = ops::wide(x)?.mean_keepdim(3)?.mean_keepdim(2)?.to_dtype(x.dtype())?;
+        let global = self.global.forward(&mean, pass)?;
         let (n, c, _, _) = global.dims4()?;
         context.push(global.broadcast_as((n, c, h, w))?.contiguous()?);
         let mixed = self.mix.forward(&Tensor::cat(&context, 1)?, pass)?;

@@ -104,11 +104,17 @@ impl Pass {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
+        // Sixteen bits a draw: the rates in use are multiples of 1/20, and the error is below 1e-5.
+        let limit = (keep * 65536.0).round() as u32;
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(device) = device {
+            // A map's worth of numbers would take longer to draw and to copy than to use.
+            let key = self.rng.borrow_mut().next_u64();
+            return Ok(ops::cuda::random::bernoulli(device, shape, (key, limit), dtype)?);
+        }
         let count = shape.0 * shape.1 * shape.2 * shape.3;
         let mut bits = vec![0u8; count.next_multiple_of(4) * 2];
         self.rng.borrow_mut().fill_bytes(&mut bits);
-        // Sixteen bits a draw: the rates in use are multiples of 1/20, and the error is below 1e-5.
-        let limit = (keep * 65536.0).round() as u32;
         let draws: Vec<f32> = bits
             .chunks_exact(2)
             .take(count)

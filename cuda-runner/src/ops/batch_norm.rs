@@ -5,16 +5,22 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp3, Error, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
 };
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels::norm::Maps;
 use super::{
     element::{Element, elements, on_host, with_element, written},
     lanes::vectorised,
     scale_shift::transform,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// What [`batch_norm_train`] gives.
 #[derive(Clone, Debug)]
@@ -49,8 +55,20 @@ pub fn batch_norm_train(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64, rel
         bail!("batch norm of an empty map {:?}", x.dims());
     }
     let statistics = Arc::new(OnceLock::new());
-    let op = BatchNormOp { eps, relu, statistics: statistics.clone() };
+    #[cfg(feature = "cuda")]
+    let on_gpu = Arc::new(OnceLock::new());
+    let op = BatchNormOp {
+        eps,
+        relu,
+        statistics: statistics.clone(),
+        #[cfg(feature = "cuda")]
+        on_gpu: on_gpu.clone(),
+    };
     let output = x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?;
+    #[cfg(feature = "cuda")]
+    if let Some([mean, variance]) = on_gpu.get() {
+        return Ok(BatchNorm { mean: mean.clone(), variance: variance.clone(), output });
+    }
     let statistics = statistics.get().ok_or_else(missing)?;
     let vector = |select: fn(&Statistics) -> f64| {
         let values: Vec<f64> = statistics.iter().map(select).collect();
@@ -71,6 +89,9 @@ struct BatchNormOp {
     relu: bool,
     /// Of each channel; left by the forward pass for the backward pass and the caller.
     statistics: Arc<OnceLock<Vec<Statistics>>>,
+    /// The same, mean and variance, where they are on a GPU.
+    #[cfg(feature = "cuda")]
+    on_gpu: Arc<OnceLock<[Tensor; 2]>>,
 }
 
 fn missing() -> Error {
@@ -258,6 +279,27 @@ impl CustomOp3 for BatchNormOp {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        x_layout: &Layout,
+        gamma: &CudaStorage,
+        gamma_layout: &Layout,
+        beta: &CudaStorage,
+        beta_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let x = Memory::new(self.name(), storage, x_layout)?;
+        let gamma = Memory::new(self.name(), gamma, gamma_layout)?;
+        let beta = Memory::new(self.name(), beta, beta_layout)?;
+        let maps = Maps::of(x_layout.shape(), self.relu)?;
+        let normal = maps.batch_norm(&Gpu::new(storage), &x, [&gamma, &beta], self.eps)?;
+        let statistics = [normal.mean.into_tensor(maps.channels)?, normal.variance.into_tensor(maps.channels)?];
+        // A second forward pass of the same operation would compute the same.
+        let _ = self.on_gpu.set(statistics);
+        Ok((normal.output.into_storage()?, x_layout.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -266,6 +308,23 @@ impl CustomOp3 for BatchNormOp {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [mean, variance] = self.on_gpu.get().ok_or_else(missing)?;
+            let maps = Maps::of(x.shape(), self.relu)?;
+            return on_device(self.name(), [x, y, &dy.contiguous()?, gamma, mean, variance], |tensors| {
+                let gpu = Gpu::of(&tensors[0]);
+                let [on_gpu, y, dy, on_gamma, mean, variance] = tensors.map(Memory::from);
+                let statistics = [&on_gamma, &mean, &variance];
+                let [dx, dgamma, dbeta] = maps.batch_norm_gradient(&gpu, [&on_gpu, &y, &dy], statistics, self.eps)?;
+                let (dgamma, dbeta) = (dgamma.into_tensor(gamma.shape())?, dbeta.into_tensor(beta.shape())?);
+                Ok((
+                    x.track_op().then_some(dx.into_tensor(x.shape())?),
+                    gamma.track_op().then_some(dgamma),
+                    beta.track_op().then_some(dbeta),
+                ))
+            });
+        }
         let [dx, dgamma, dbeta] = with_element!(x.dtype(), self.name(), T => self.backward::<T>(x, gamma, y, dy))?;
         Ok((x.track_op().then_some(dx), gamma.track_op().then_some(dgamma), beta.track_op().then_some(dbeta)))
     }

@@ -2,13 +2,19 @@
 
 use std::mem::MaybeUninit;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, on_host, with_element, written},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// An elementwise function of two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +108,11 @@ impl Broadcast {
             };
         }
         Ok(Self { op, a: lhs, b: rhs, y })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kernel(&self) -> kernels::binary::Broadcast<'static> {
+        kernels::binary::Broadcast { name: CustomOp2::name(self), a: self.a, b: self.b }
     }
 
     /// Rows of a map, as few as the operands allow, and their length.
@@ -303,8 +314,33 @@ impl CustomOp2 for Broadcast {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (a, b) = (Memory::new(self.name(), storage, a_layout)?, Memory::new(self.name(), b, b_layout)?);
+        let y = self.kernel().forward(&Gpu::new(storage), &a, &b)?;
+        Ok((y.into_storage()?, Shape::from(self.y.to_vec())))
+    }
+
     fn bwd(&self, a: &Tensor, b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if a.device().is_cuda() {
+            return on_device(self.name(), [a, b, &dy], |tensors| {
+                let gpu = Gpu::of(&tensors[0]);
+                let [on_a, on_b, dy] = tensors.map(Memory::from);
+                let gradient = |side, operand: &Tensor| {
+                    let gradient = || self.kernel().backward(&gpu, side, [&on_a, &on_b, &dy]);
+                    operand.track_op().then(|| gradient()?.into_tensor(operand.shape())).transpose()
+                };
+                Ok((gradient(kernels::binary::Side::A, a)?, gradient(kernels::binary::Side::B, b)?))
+            });
+        }
         with_element!(a.dtype(), self.name(), T => {
             on_host::<T, 3, _>(self.name(), [a, b, &dy], |[a_values, b_values, dy]| {
                 let gradient = |side, operand: &Tensor| {

@@ -1,13 +1,19 @@
 //! Class-balanced cross entropy against pseudo labels, without a map of log-probabilities.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, on_host, with_element},
     lanes::vectorised,
     softmax::{PIXELS, normalisers},
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// `-sum_n a_n sum_c q_nc sum over pixels of pseudo * log_softmax(logits) / (pixels * max(1, sum_n a_n))`, with `a_n`
 /// the claimed pixels of a sample and `q` the balancing weights. The pseudo labels are a constant to the gradient.
@@ -25,10 +31,15 @@ pub fn balanced_cross_entropy(logits: &Tensor, pseudo: &Tensor) -> Result<Tensor
     if logits.dims() != pseudo.dims() || logits.elem_count() == 0 {
         bail!("a cross entropy of logits {:?} against pseudo labels {:?}", logits.dims(), pseudo.dims());
     }
-    logits.contiguous()?.apply_op2(&pseudo.detach().contiguous()?, BalancedCrossEntropy)
+    logits.contiguous()?.apply_op2(&pseudo.detach().contiguous()?, BalancedCrossEntropy::default())
 }
 
-struct BalancedCrossEntropy;
+#[derive(Default)]
+struct BalancedCrossEntropy {
+    /// The weights of the classes, which a GPU's forward pass leaves for its backward pass.
+    #[cfg(feature = "cuda")]
+    weights: std::sync::OnceLock<Tensor>,
+}
 
 /// The weight of every class of every sample: `a_n q_nc / (pixels * max(1, sum a_n))`.
 fn weights<T: Element>(pseudo: &[T], channels: usize, pixels: usize) -> Vec<T> {
@@ -160,6 +171,25 @@ impl CustomOp2 for BalancedCrossEntropy {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        logits_layout: &Layout,
+        pseudo: &CudaStorage,
+        pseudo_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, c, h, w) = logits_layout.shape().dims4()?;
+        let logits = Memory::new(self.name(), storage, logits_layout)?;
+        let pseudo = Memory::new(self.name(), pseudo, pseudo_layout)?;
+        let gpu = Gpu::new(storage);
+        let weights = kernels::cross_entropy::weights(&gpu, &pseudo, c, h * w)?;
+        let loss = kernels::cross_entropy::forward(&gpu, [&logits, &pseudo, &weights], c, h * w)?;
+        // A second forward pass of the same operation would compute the same.
+        let _ = self.weights.set(weights.into_tensor((n, c))?);
+        Ok((loss.into_storage()?, Shape::from((1, 1, 1, 1))))
+    }
+
     fn bwd(
         &self,
         logits: &Tensor,
@@ -167,6 +197,18 @@ impl CustomOp2 for BalancedCrossEntropy {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() {
+            let (_, c, h, w) = logits.dims4()?;
+            let Some(weights) = self.weights.get() else { bail!("cross entropy: no weights from the forward pass") };
+            return on_device(self.name(), [logits, pseudo, weights, &dy.contiguous()?], |tensors| {
+                let gpu = Gpu::of(&tensors[0]);
+                let [on_gpu, pseudo, weights, dy] = tensors.map(Memory::from);
+                let tensors = [&on_gpu, &pseudo, &weights, &dy];
+                let gradient = kernels::cross_entropy::backward(&gpu, tensors, c, h * w)?;
+                Ok((Some(gradient.into_tensor(logits.shape())?), None))
+            });
+        }
         with_element!(logits.dtype(), self.name(), T => Ok((Some(self.backward::<T>(logits, pseudo, dy)?), None)))
     }
 }

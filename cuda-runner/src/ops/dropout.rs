@@ -1,9 +1,15 @@
 //! Multiplication by a drawn mask.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
 use super::element::{Element, elements, on_host, with_element};
+#[cfg(feature = "cuda")]
+use super::kernels::binary::Broadcast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// `x * mask`, the mask being a constant: drawn zeros and `1 / keep`. A mask `[n, c, 1, 1]` drops whole channels.
 ///
@@ -42,14 +48,42 @@ impl CustomOp2 for Dropout {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        x_layout: &Layout,
+        mask: &CudaStorage,
+        mask_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let product = product(x_layout.shape(), mask_layout.shape())?;
+        let (x, mask) = (Memory::new(self.name(), storage, x_layout)?, Memory::new(self.name(), mask, mask_layout)?);
+        Ok((product.forward(&Gpu::new(storage), &x, &mask)?.into_storage()?, x_layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, mask: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let product = product(x.shape(), mask.shape())?;
+            return on_device(self.name(), [&dy, mask], |[dy, mask]| {
+                let dx = product.forward(&Gpu::of(&dy), &dy.into(), &mask.into())?;
+                Ok((Some(dx.into_tensor(x.shape())?), None))
+            });
+        }
         let dx = with_element!(x.dtype(), self.name(), T => {
             let dx = on_host::<T, 2, _>(self.name(), [&dy, mask], |[dy, mask]| Ok(masked(dy, mask)))?;
             Tensor::from_vec(dx, x.shape(), x.device())
         })?;
         Ok((Some(dx), None))
     }
+}
+
+/// The product of a map and its mask.
+#[cfg(feature = "cuda")]
+fn product(x: &Shape, mask: &Shape) -> Result<Broadcast<'static>> {
+    let extents = |shape: &Shape| shape.dims4().map(|(n, c, h, w)| [n, c, h, w]);
+    Ok(Broadcast { name: "mul", a: extents(x)?, b: extents(mask)? })
 }
 
 /// `x * mask`, each element of the mask standing for as many elements of `x` as there are to one.

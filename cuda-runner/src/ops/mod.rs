@@ -5,15 +5,23 @@
 //! scheduling of threads: every output element is computed by one task, in one order.
 //!
 //! One file an operation: the CPU implementation is the `cpu_fwd` of a candle custom operation, the gradient its
-//! `bwd`. On another device an operation answers with an error that names it.
+//! `bwd`. On a GPU (feature `cuda`) its `cuda_fwd` and `bwd` launch the kernels of `kernels/NAME.cu` as `kernels/NAME.rs`
+//! says, see [`kernels`].
+
+use candle_core::{DType, Result, Tensor};
 
 mod batch_norm;
 mod binary;
 mod conv2d;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod depthwise;
 mod dropout;
 mod element;
+#[cfg(feature = "cuda")]
+pub(crate) mod head;
+pub mod kernels;
 pub(crate) mod lanes;
 mod pamr;
 mod pixel_cross_entropy;
@@ -27,6 +35,14 @@ mod shift;
 mod softmax;
 mod unary;
 
+/// The tensor in a type that sums may be made in: `bf16` becomes `f32`, with its gradient.
+///
+/// # Errors
+/// If memory runs out.
+pub fn wide(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::BF16 { x.to_dtype(DType::F32) } else { Ok(x.clone()) }
+}
+
 pub use batch_norm::{BatchNorm, batch_norm_train};
 pub use binary::{Binary, binary};
 pub use conv2d::{Conv2d, conv2d, conv2d_affine, conv2d_affine_onto};
@@ -39,7 +55,7 @@ pub use pool::{global_max_pool, max_pool2d, max_pool2d_ceil};
 pub use pseudo::pseudo_labels;
 pub use resize::resize;
 pub use scale_shift::scale_shift;
-pub use sgd::{SgdStep, sgd_step};
+pub use sgd::{SgdMove, SgdStep, sgd_step, sgd_steps};
 pub use shift::{mirror, shift};
 pub use softmax::{log_softmax, softmax};
 pub use unary::{abs, exp, ln, powf, relu, sqrt};

@@ -1,15 +1,21 @@
 //! Pixel-adaptive mask refinement, fused: affinities once for each image, then masks refined in cache.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use wseg_core::pamr::Pamr;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{elements, with_element},
     lanes::Lanes,
     scratch::{Pooled, Scratch},
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory};
 
 /// Refines masks along the edges of `image`: every iteration replaces each pixel by the affinity-weighted mean of its
 /// neighbours. Without gradient.
@@ -289,5 +295,25 @@ impl CustomOp2 for Refine {
             let image = elements::<T>(self.name(), image, image_layout)?;
             Ok((T::to_cpu_storage_owned(self.run(masks, image, [c, k, h, w])), masks_layout.shape().clone()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        masks_layout: &Layout,
+        image: &CudaStorage,
+        image_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let ((n, c, h, w), (_, k, ..)) = (masks_layout.shape().dims4()?, image_layout.shape().dims4()?);
+        let masks = Memory::new(self.name(), storage, masks_layout)?;
+        let image = Memory::new(self.name(), image, image_layout)?;
+        let gpu = Gpu::new(storage);
+        let refined = match kernels::pamr::refine(&gpu, &masks, &image, [n, c, k, h, w], &self.pamr)? {
+            Some(refined) => refined.into_storage()?,
+            // Without iterations masks stay as they are.
+            None => storage.try_clone(masks_layout)?,
+        };
+        Ok((refined, Shape::from((n, c, h, w))))
     }
 }

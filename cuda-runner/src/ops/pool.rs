@@ -1,12 +1,18 @@
 //! Maximum pooling.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, on_host, with_element},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// Largest element of each window; outside the map there is nothing to be larger. The gradient goes to the first
 /// maximum of a window in row-major order.
@@ -120,6 +126,13 @@ impl MaxPool {
         (size(h, self.kernel.0), size(w, self.kernel.1))
     }
 
+    #[cfg(feature = "cuda")]
+    fn kernels(&self, shape: &Shape) -> Result<kernels::pool::MaxPool> {
+        let (n, c, h, w) = shape.dims4()?;
+        let &Self { kernel, stride, padding, .. } = self;
+        Ok(kernels::pool::MaxPool { planes: n * c, from: (h, w), to: self.output(h, w), kernel, stride, padding })
+    }
+
     /// Calls `visit` with each output element's index and the index of the first maximum of its window.
     fn for_each_maximum<T: Element>(&self, x: &[T], (h, w): (usize, usize), mut visit: impl FnMut(usize, usize)) {
         let (rows, columns) = self.output(h, w);
@@ -173,7 +186,26 @@ impl CustomOp1 for MaxPool {
         })
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, c, h, w) = layout.shape().dims4()?;
+        let x = Memory::new(self.name(), storage, layout)?;
+        let y = self.kernels(layout.shape())?.forward(&Gpu::new(storage), &x)?;
+        let (rows, columns) = self.output(h, w);
+        Ok((y.into_storage()?, Shape::from((n, c, rows, columns))))
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_device(self.name(), [x, y, &dy.contiguous()?], |[on_gpu, y, dy]| {
+                let gpu = Gpu::of(&y);
+                let tensors = [&on_gpu.into(), &y.into(), &dy.into()];
+                Ok(Some(self.kernels(x.shape())?.backward(&gpu, tensors)?.into_tensor(x.shape())?))
+            });
+        }
+        // On the CPU the maxima are found again.
+        let _ = y;
         with_element!(x.dtype(), self.name(), T => Ok(Some(self.gradient::<T>(x, dy)?)))
     }
 }

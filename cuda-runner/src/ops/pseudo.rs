@@ -1,14 +1,20 @@
 //! Pseudo labels in two passes over the masks.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 use wseg_core::pseudo::Cutoff;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, with_element},
     lanes::vectorised,
     softmax::PIXELS,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory};
 
 /// One-hot pseudo labels of masks, the background first. Without gradient.
 ///
@@ -97,5 +103,13 @@ impl CustomOp1 for Claims {
             });
             Ok((T::to_cpu_storage_owned(labels), layout.shape().clone()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (_, c, h, w) = layout.shape().dims4()?;
+        let masks = Memory::new(self.name(), storage, layout)?;
+        let labels = kernels::pseudo::labels(&Gpu::new(storage), &masks, c, h * w, &self.cutoff)?;
+        Ok((labels.into_storage()?, layout.shape().clone()))
     }
 }

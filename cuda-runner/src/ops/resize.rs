@@ -1,13 +1,19 @@
 //! Bilinear resize, both corner conventions, with its gradient.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 use wseg_core::Corners;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, on_host, with_element},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// Bilinear resize of every channel, without antialiasing.
 ///
@@ -60,6 +66,11 @@ fn samples<T: Element>(from: usize, to: usize, corners: Corners) -> Vec<Sample<T
 }
 
 impl Resize {
+    #[cfg(feature = "cuda")]
+    fn kernel(&self, planes: usize) -> kernels::resize::Resize {
+        kernels::resize::Resize { planes, from: self.from, to: self.to, corners: self.corners }
+    }
+
     fn forward<T: Element>(&self, x: &[T], planes: usize) -> Vec<T> {
         let ((rows, columns), (h, w)) = (self.from, self.to);
         let (vertical, horizontal) = (samples::<T>(rows, h, self.corners), samples::<T>(columns, w, self.corners));
@@ -136,9 +147,23 @@ impl CustomOp1 for Resize {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, c, ..) = layout.shape().dims4()?;
+        let y = self.kernel(n * c).forward(&Gpu::new(storage), &Memory::new(self.name(), storage, layout)?)?;
+        Ok((y.into_storage()?, Shape::from((n, c, self.to.0, self.to.1))))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, c, ..) = x.dims4()?;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let kernel = self.kernel(n * c);
+            return on_device(self.name(), [&dy], |[dy]| {
+                Ok(Some(kernel.backward(&Gpu::of(&dy), &dy.into())?.into_tensor(x.shape())?))
+            });
+        }
         with_element!(x.dtype(), self.name(), T => {
             let dx = on_host::<T, 1, _>(self.name(), [&dy], |[dy]| Ok(self.backward(dy, n * c)))?;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))

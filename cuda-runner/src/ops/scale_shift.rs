@@ -2,14 +2,20 @@
 
 use std::mem::MaybeUninit;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels::norm::Maps;
 use super::{
     batch_norm::{gradient_sums, input_gradient},
     element::{Element, elements, on_host, with_element, written},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// `x * scale + shift`, each channel by its own scale and shift, then ReLU if `relu` (gradient 0 at 0). Frozen or
 /// evaluated batch normalisation, with `scale = gamma / sqrt(variance + eps)` and `shift = beta - mean * scale`.
@@ -119,6 +125,24 @@ impl CustomOp3 for ScaleShift {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &CudaStorage,
+        x_layout: &Layout,
+        scale: &CudaStorage,
+        scale_layout: &Layout,
+        shift: &CudaStorage,
+        shift_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let x = Memory::new(self.name(), storage, x_layout)?;
+        let scale = Memory::new(self.name(), scale, scale_layout)?;
+        let shift = Memory::new(self.name(), shift, shift_layout)?;
+        let maps = Maps::of(x_layout.shape(), self.relu)?;
+        let y = maps.scale_shift(&Gpu::new(storage), &x, [&scale, &shift], None)?;
+        Ok((y.into_storage()?, x_layout.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -127,6 +151,22 @@ impl CustomOp3 for ScaleShift {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let maps = Maps::of(x.shape(), self.relu)?;
+            return on_device(self.name(), [x, scale, y, &dy.contiguous()?], |tensors| {
+                let gpu = Gpu::of(&tensors[0]);
+                let [on_x, on_scale, y, dy] = tensors.map(Memory::from);
+                let dx = || maps.rectify_scaled(&gpu, &y, &dy, &on_scale)?.into_tensor(x.shape());
+                let dx = x.track_op().then(dx).transpose()?;
+                if !scale.track_op() && !shift.track_op() {
+                    return Ok((dx, None, None));
+                }
+                let [products, plain] = maps.sums(&gpu, [&on_x, &y, &dy])?;
+                let (dscale, dshift) = (products.into_tensor(scale.shape())?, plain.into_tensor(shift.shape())?);
+                Ok((dx, scale.track_op().then_some(dscale), shift.track_op().then_some(dshift)))
+            });
+        }
         let parameters = scale.track_op() || shift.track_op();
         let [dx, dscale, dshift] =
             with_element!(x.dtype(), self.name(), T => self.backward::<T>(x, scale, y, dy, parameters))?;

@@ -1,11 +1,17 @@
 //! A step of gradient descent in place: no memory, and both cores.
 
+#[cfg(feature = "cuda")]
+use candle_core::Storage;
 use candle_core::{
     CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, WithDType, backend::BackendStorage, bail,
 };
 use rayon::prelude::*;
 
 use super::element::{Element, elements, with_element};
+#[cfg(feature = "cuda")]
+use super::kernels;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory};
 
 /// Elements that a thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -24,17 +30,81 @@ pub struct SgdStep {
 /// `velocity <- momentum velocity + (gradient + decay weight)`, `weight <- weight - rate velocity`, in place.
 ///
 /// # Errors
-/// If the shapes differ, a tensor is not contiguous or not in CPU memory.
+/// If the shapes differ, or a tensor is not contiguous or elsewhere than the others.
 ///
 /// # Reference
 /// PyTorch's `SGD` without dampening and Nesterov's variant.
 pub fn sgd_step(weight: &Var, velocity: &Tensor, gradient: &Tensor, step: SgdStep) -> Result<()> {
-    if weight.shape() != velocity.shape() || weight.shape() != gradient.shape() {
-        bail!("sgd: weight {:?}, velocity {:?}, gradient {:?}", weight.dims(), velocity.dims(), gradient.dims());
+    #[cfg(feature = "cuda")]
+    if weight.device().is_cuda() {
+        return on_gpu(&[SgdMove { weight, velocity, gradient, step }]);
     }
+    check(weight, velocity, gradient)?;
     let weight = weight.as_detached_tensor();
     velocity.inplace_op3(&gradient.contiguous()?.detach(), &weight, &Follow(step))?;
     weight.inplace_op2(velocity, &Move(step))
+}
+
+/// A parameter to move.
+#[derive(Clone, Debug)]
+pub struct SgdMove<'a> {
+    /// The parameter.
+    pub weight: &'a Var,
+    /// How far it moved before; shape and type are the weight's.
+    pub velocity: &'a Tensor,
+    /// Shape and type are the weight's.
+    pub gradient: &'a Tensor,
+    /// How.
+    pub step: SgdStep,
+}
+
+/// [`sgd_step`] of many parameters; on a GPU many of them in one launch.
+///
+/// # Errors
+/// As [`sgd_step`].
+pub fn sgd_steps(moves: &[SgdMove<'_>]) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if moves.first().is_some_and(|first| first.weight.device().is_cuda()) {
+        return on_gpu(moves);
+    }
+    moves
+        .iter()
+        .try_for_each(|SgdMove { weight, velocity, gradient, step }| sgd_step(weight, velocity, gradient, *step))
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu(moves: &[SgdMove<'_>]) -> Result<()> {
+    for SgdMove { weight, velocity, gradient, .. } in moves {
+        check(weight, velocity, gradient)?;
+    }
+    let gradients = moves.iter().map(|one| one.gradient.contiguous()).collect::<Result<Vec<_>>>()?;
+    // What is written is the device's memory, which borrowed storage only points to. Nothing else reads or writes it
+    // before the launches that were asked for earlier have run: all are on one stream.
+    let tensors = moves.iter().zip(&gradients).flat_map(|(one, gradient)| [one.weight, one.velocity, gradient]);
+    let borrowed: Vec<_> = tensors.map(Tensor::storage_and_layout).collect();
+    let memories = borrowed
+        .iter()
+        .map(|(storage, layout)| match &**storage {
+            Storage::Cuda(storage) => Memory::new("sgd", storage, layout),
+            _ => bail!("sgd has tensors on a GPU and elsewhere"),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let Some((Storage::Cuda(first), _)) = borrowed.first().map(|(storage, layout)| (&**storage, layout)) else {
+        return Ok(());
+    };
+    let tensors: Vec<_> = moves
+        .iter()
+        .zip(memories.as_chunks::<3>().0)
+        .map(|(one, [weight, velocity, gradient])| kernels::sgd::Tensor { weight, velocity, gradient, step: one.step })
+        .collect();
+    kernels::sgd::step(&Gpu::new(first), &tensors)
+}
+
+fn check(weight: &Var, velocity: &Tensor, gradient: &Tensor) -> Result<()> {
+    if weight.shape() != velocity.shape() || weight.shape() != gradient.shape() {
+        bail!("sgd: weight {:?}, velocity {:?}, gradient {:?}", weight.dims(), velocity.dims(), gradient.dims());
+    }
+    Ok(())
 }
 
 /// The velocity follows the gradient.

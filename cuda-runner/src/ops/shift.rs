@@ -1,9 +1,15 @@
 //! Shifted and mirrored maps.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
 use super::element::{Element, elements, on_host, with_element};
+#[cfg(feature = "cuda")]
+use super::kernels;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// `y(i, j) = x(i + dy, j + dx)`; beyond the border the nearest edge pixel is repeated.
 ///
@@ -110,8 +116,22 @@ impl CustomOp1 for Shift {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let x = Memory::new(self.name(), storage, layout)?;
+        let y = kernels::shift::shift(&Gpu::new(storage), &x, self.size, (self.dy, self.dx), false)?;
+        Ok((y.into_storage()?, layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_device(self.name(), [&dy], |[dy]| {
+                let dx = kernels::shift::shift(&Gpu::of(&dy), &dy.into(), self.size, (self.dy, self.dx), true)?;
+                Ok(Some(dx.into_tensor(x.shape())?))
+            });
+        }
         with_element!(x.dtype(), self.name(), T => {
             let dx = on_host::<T, 1, _>(self.name(), [&dy], |[dy]| Ok(self.backward(dy)))?;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
@@ -138,6 +158,13 @@ impl CustomOp1 for Mirror {
             }
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (_, _, _, w) = layout.shape().dims4()?;
+        let y = kernels::shift::mirror(&Gpu::new(storage), &Memory::new(self.name(), storage, layout)?, w)?;
+        Ok((y.into_storage()?, layout.shape().clone()))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {

@@ -1,12 +1,18 @@
 //! Softmax and log-softmax over channels, in one pass over the pixels.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::{
     element::{Element, elements, on_host, with_element},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, Memory, on_device};
 
 /// `exp(x_c) / sum_k exp(x_k)` over the channels, finite for any finite x.
 ///
@@ -156,9 +162,25 @@ impl CustomOp1 for Softmax {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (_, c, h, w) = layout.shape().dims4()?;
+        let x = Memory::new(self.name(), storage, layout)?;
+        let y = kernels::softmax::forward(&Gpu::new(storage), self.name(), &x, c, h * w)?;
+        Ok((y.into_storage()?, layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, c, h, w) = x.dims4()?;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_device(self.name(), [y, &dy], |[y, dy]| {
+                let gpu = Gpu::of(&y);
+                let dx = kernels::softmax::backward(&gpu, self.name(), [&y.into(), &dy.into()], c, h * w)?;
+                Ok(Some(dx.into_tensor(x.shape())?))
+            });
+        }
         with_element!(x.dtype(), self.name(), T => {
             let dx = on_host::<T, 2, _>(self.name(), [y, &dy], |[y, dy]| Ok(self.gradient(y, dy, c, h * w)))?;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))

@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage};
 use rayon::prelude::*;
 
@@ -9,6 +11,8 @@ use super::{
     element::{Element, elements, on_host, with_element, written},
     lanes::vectorised,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Elements, on_device};
 
 /// Elements a task works on: small enough to share, large enough to pay for the task.
 const CHUNK: usize = 16 * 1024;
@@ -90,6 +94,11 @@ enum Unary {
 }
 
 impl Unary {
+    #[cfg(feature = "cuda")]
+    const fn exponent(self) -> f64 {
+        if let Self::Powf(exponent) = self { exponent } else { 1.0 }
+    }
+
     fn forward<T: Element>(self, x: &[T]) -> Vec<T> {
         match self {
             // Asked this way round, a NaN is not hidden.
@@ -147,8 +156,22 @@ impl CustomOp1 for Unary {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let x = Elements::new(self.name(), storage, layout)?;
+        let y = super::cuda::unary::forward(self.name(), self.exponent(), x)?;
+        Ok((y.into_storage(), layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let exponent = self.exponent();
+            return on_device(self.name(), [x, y, &dy], |tensors| {
+                super::cuda::unary::backward(self.name(), exponent, tensors)?.into_tensor(x.shape()).map(Some)
+            });
+        }
         with_element!(x.dtype(), self.name(), T => {
             let dx = on_host::<T, 3, _>(self.name(), [x, y, &dy], |[x, y, dy]| Ok(self.backward(x, y, dy)))?;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))

@@ -8,6 +8,7 @@ mod optimiser;
 mod recipe;
 mod saved;
 mod step;
+mod transfer;
 
 pub use accumulate::{StepLosses, gradients};
 pub use average::WeightAverage;
@@ -54,7 +55,7 @@ impl<'a> Training<'a> {
         while self.position.epoch < recipe.epochs {
             let epoch = self.position.epoch;
             let segments = epoch >= recipe.classification_epochs && model.config.model == ModelKind::SingleStage;
-            for batches in steps(source, recipe, self.position) {
+            for batches in transfer::to_device(steps(source, recipe, self.position), &model.device())? {
                 let (batches, at) = (batches?, self.position);
                 let rate = recipe.rate(at.step, total);
                 let pass = |batch| recipe.pass(at.step, batch);

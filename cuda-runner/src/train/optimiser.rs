@@ -6,7 +6,7 @@ use super::Recipe;
 use crate::{
     Result,
     nn::{Entry, Kind, Origin, Params},
-    ops::{SgdStep, sgd_step},
+    ops::{SgdMove, SgdStep, sgd_steps},
 };
 
 /// How a group of parameters is moved.
@@ -83,14 +83,19 @@ impl Sgd {
         if limit == 0.0 {
             return Ok(None);
         }
-        let mut squares = 0.0;
+        // Summed where they are: to ask a GPU for every number would be to wait for it every time.
+        let mut squares: Option<Tensor> = None;
         for slot in &self.slots {
             if let Some(gradient) = gradients.get(slot.var.as_tensor()) {
                 let gradient = gradient.detach().to_dtype(DType::F64)?;
-                squares += gradient.sqr()?.sum_all()?.to_scalar::<f64>()?;
+                let own = gradient.sqr()?.sum_all()?;
+                squares = Some(match squares {
+                    Some(squares) => squares.add(&own)?,
+                    None => own,
+                });
             }
         }
-        let norm = squares.sqrt();
+        let norm = squares.map_or(Ok(0.0), |squares| squares.to_scalar::<f64>())?.sqrt();
         let factor = limit / (norm + 1e-6);
         if factor < 1.0 {
             for var in self.slots.iter().map(|slot| slot.var.as_tensor()) {
@@ -119,16 +124,20 @@ impl Sgd {
     /// # Errors
     /// If memory runs out.
     pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
+        let momentum = self.momentum;
+        let mut moves = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(slot.var.as_tensor()) else { continue };
             let velocity = match slot.velocity.take() {
                 Some(velocity) => velocity,
                 None => slot.var.as_detached_tensor().zeros_like()?,
             };
-            let (Group { multiplier, decay }, momentum) = (slot.group, self.momentum);
-            sgd_step(&slot.var, &velocity, gradient, SgdStep { momentum, decay, rate: rate * multiplier })?;
-            slot.velocity = Some(velocity);
+            let Group { multiplier, decay } = slot.group;
+            let step = SgdStep { momentum, decay, rate: rate * multiplier };
+            let velocity = slot.velocity.insert(velocity);
+            moves.push(SgdMove { weight: &slot.var, velocity, gradient, step });
         }
+        sgd_steps(&moves)?;
         Ok(())
     }
 }

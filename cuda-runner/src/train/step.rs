@@ -1,7 +1,10 @@
 //! One training step: losses of a batch.
 
-use candle_core::Tensor;
-use wseg_core::{Corners, Kernels as _, Tensor as _, loss::gated_segmentation_loss_mean};
+use candle_core::{Device, Tensor};
+use wseg_core::{
+    Corners, Kernels as _, Tensor as _,
+    loss::{cross_entropy, gated_segmentation_loss_mean},
+};
 
 use super::{Recipe, SegmentationLoss};
 use crate::{
@@ -30,6 +33,18 @@ pub enum Target {
 }
 
 impl Batch {
+    /// The batch on a device.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let target = match &self.target {
+            Target::Labels(labels) => Target::Labels(labels.to_device(device)?),
+            Target::Masks(masks) => Target::Masks(masks.to_device(device)?),
+        };
+        Ok(Self { images: self.images.to_device(device)?, target })
+    }
+
     /// Photos in the batch.
     ///
     /// # Errors
@@ -81,7 +96,30 @@ pub fn mask_loss(logits: &Dense, masks: &Tensor, recipe: &Recipe) -> Result<Dens
     let (_, _, h, w) = masks.dims4()?;
     let weights = recipe.weights(logits.shape().c)?;
     let logits = logits.resize(h, w, Corners::Aligned)?;
-    Dense::new(ops::pixel_cross_entropy(logits.tensor(), masks, &weights)?)
+    if logits.tensor().device().is_cpu() {
+        return Dense::new(ops::pixel_cross_entropy(logits.tensor(), masks, &weights)?);
+    }
+    // A GPU has no kernel of its own for it: the definition, on targets that the CPU spreads over the channels.
+    let target = Dense::new(one_hot(masks, weights.len())?.to_dtype(logits.tensor().dtype())?)?;
+    let shape = (1, weights.len(), 1, 1);
+    let weights = Tensor::from_vec(weights, shape, masks.device())?.to_dtype(logits.tensor().dtype())?;
+    cross_entropy(&logits, &target, &Dense::new(weights)?)
+}
+
+/// Masks `[n, 1, h, w]` of bytes as `[n, classes, h, w]`, one-hot, and all zero where a label is [`ops::IGNORED`].
+fn one_hot(masks: &Tensor, classes: usize) -> Result<Tensor> {
+    let (n, _, h, w) = masks.dims4()?;
+    let labels: Vec<u8> = masks.flatten_all()?.to_vec1()?;
+    let mut target = vec![0_u8; n * classes * h * w];
+    for (labels, target) in labels.chunks_exact((h * w).max(1)).zip(target.chunks_exact_mut((classes * h * w).max(1))) {
+        for (pixel, &label) in labels.iter().enumerate().filter(|(_, label)| **label != ops::IGNORED) {
+            match target.get_mut(usize::from(label) * h * w + pixel) {
+                Some(place) => *place = 1,
+                None => return Err(Error::Config(format!("a mask holds {label}, but there are {classes} classes"))),
+            }
+        }
+    }
+    Ok(Tensor::from_vec(target, (n, classes, h, w), masks.device())?)
 }
 
 impl Losses {
@@ -158,4 +196,26 @@ pub(super) struct Share {
 /// A loss as a number.
 pub(super) fn scalar(x: &Tensor) -> Result<f64> {
     Ok(x.detach().flatten_all()?.get(0)?.to_dtype(candle_core::DType::F64)?.to_scalar()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_on_spread_targets_is_the_cross_entropy_of_labels() {
+        let labels = vec![0_u8, 2, 255, 1, 1, 0, 2, 255];
+        let masks = Tensor::from_vec(labels, (2, 1, 2, 2), &Device::Cpu).unwrap();
+        let logits = Tensor::arange(0_f64, 24.0, &Device::Cpu).unwrap().sin().unwrap().reshape((2, 3, 2, 2)).unwrap();
+        let weights = [1.0, 0.5, 2.0];
+        let fast = ops::pixel_cross_entropy(&logits, &masks, &weights).unwrap();
+        let target = one_hot(&masks, 3).unwrap().to_dtype(candle_core::DType::F64).unwrap();
+        let weights = Tensor::from_vec(weights.to_vec(), (1, 3, 1, 1), &Device::Cpu).unwrap();
+        let [logits, target, weights] = [logits, target, weights].map(|tensor| Dense::new(tensor).unwrap());
+        let defined = cross_entropy(&logits, &target, &weights).unwrap();
+        assert!((scalar(&fast).unwrap() - scalar(defined.tensor()).unwrap()).abs() < 1e-12);
+        assert!(one_hot(&masks, 2).is_err(), "a label beyond the classes");
+    }
 }

@@ -2,9 +2,7 @@
 
 use clap::{Args, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 
-use wseg_cuda_runner::DeviceChoice;
-
-use super::{help, value::thread_count};
+use super::{ComputeArgs, help, value::thread_count};
 
 /// What `wseg bench` can measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,9 +40,9 @@ pub struct BenchArgs {
     /// Measurements of each number; the median is shown.
     #[arg(long, value_name = "N", default_value = "5", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub runs: usize,
-    /// Where to compute: auto, cpu or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: DeviceChoice,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
-    CrfArgs, ViewArgs, help,
+    ComputeArgs, CrfArgs, ViewArgs, help,
     value::{fraction, thread_count},
 };
 
@@ -99,6 +99,9 @@ pub struct PredictArgs {
     /// Do the I-th of N parts of the photos, sorted by name and dealt out in turn: for several machines or jobs.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

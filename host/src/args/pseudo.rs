@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::{
-    CrfArgs, Shard, SourceArgs, ViewArgs,
+    ComputeArgs, CrfArgs, Shard, SourceArgs, ViewArgs,
     value::{fraction, thread_count},
 };
 use crate::refine::Band;
@@ -47,6 +47,9 @@ pub struct PseudoArgs {
     /// Do the I-th of N parts of the photos, sorted by name and dealt out in turn: for several machines or jobs.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::crf::DenseCrf;
+use wseg_cuda_runner::{DeviceChoice, crf::DenseCrf};
 
 use super::{
     help,
@@ -66,6 +66,9 @@ pub struct RefineArgs {
     /// The dense CRF's parameters.
     #[command(flatten)]
     pub crf: CrfArgs,
+    /// Where PAMR computes: auto, cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

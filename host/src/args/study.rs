@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint, builder::RangedU64ValueParser};
 
 use super::{
-    BandArgs, KeyValue, SourceArgs,
+    BandArgs, ComputeArgs, KeyValue, SourceArgs,
     figure::iterations,
     value::{positive, thread_count},
 };
@@ -156,6 +156,9 @@ pub struct TwoStageArgs {
     /// A few steps on a few synthetic photos: shows that everything runs, the numbers mean nothing.
     #[arg(long, conflicts_with = "data")]
     pub quick: bool,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,

@@ -2,11 +2,16 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, DeviceLocation, Tensor};
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
-use wseg_cuda_runner::{crf::DenseCrf, ops};
+use wseg_cuda_runner::{
+    Compute,
+    crf::DenseCrf,
+    device::{finish, name, take_peak},
+    ops,
+};
 
 use crate::{
     Error, Result,
@@ -32,7 +37,8 @@ const CRF_SIZE: (usize, usize) = (500, 375);
 /// There is no such preset, a network does not take photos of this size, or memory runs out.
 pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     super::use_threads(args.threads)?;
-    let device = args.device.open()?;
+    let compute = super::compute(&args.compute, None, console)?;
+    let device = compute.device.clone();
     let works = [Work::Training, Work::View].into_iter().filter(|&work| args.measures(work)).count();
     let names: Vec<&str> = match args.presets.is_empty() {
         true => PRESETS.to_vec(),
@@ -56,7 +62,7 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let networks: Vec<Network> = presets
         .iter()
         .filter(|_| works > 0)
-        .map(|(name, settings)| Network::measure(name, settings, args, &device, &progress))
+        .map(|(name, settings)| Network::measure(name, settings, args, &compute, &progress))
         .collect::<Result<_>>()?;
     let refinements: Vec<Refinement> =
         sides.iter().map(|&side| Refinement::measure(side, args, &device, &progress)).collect::<Result<_>>()?;
@@ -65,7 +71,7 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     let threads = rayon::current_num_threads();
     if args.json {
         console.print(json!({
-            "version": env!("CARGO_PKG_VERSION"), "device": name_of(&device), "threads": threads, "runs": args.runs,
+            "version": env!("CARGO_PKG_VERSION"), "device": name(&device), "precision": compute.precision, "threads": threads, "runs": args.runs,
             "networks": networks, "pamr": refinements, "crf": crf,
         }));
         return Ok(());
@@ -74,19 +80,11 @@ pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
     console.print(format_args!(
         "wseg {}, {}, {threads} thread{}, medians of {}",
         env!("CARGO_PKG_VERSION"),
-        name_of(&device),
+        name(&device),
         if threads == 1 { "" } else { "s" },
         args.runs
     ));
     Ok(())
-}
-
-fn name_of(device: &Device) -> String {
-    match device.location() {
-        DeviceLocation::Cpu => "cpu".to_owned(),
-        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    }
 }
 
 fn tables(networks: &[Network], refinements: &[Refinement], crf: Option<&Crf>, console: &Console) -> String {
@@ -141,6 +139,9 @@ struct Network {
     training_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     training_images_per_second: Option<f64>,
+    /// Of the GPU's memory, the most that training had in use at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_memory_mib: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     view_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,15 +153,17 @@ impl Network {
         name: &str,
         settings: &Settings,
         args: &BenchArgs,
-        device: &Device,
+        compute: &Compute,
         progress: &Progress<'_>,
     ) -> Result<Self> {
         let amount = Amount { batch: args.batch, size: args.size, classes: args.classes };
-        let mut work = Workload::new(settings, amount, device)?;
+        let mut work = Workload::new(settings, amount, compute)?;
         let size = work.size()?;
         progress.message(format!("{name} training"));
+        let _ = take_peak(&compute.device);
         let training = || work.train();
         let training_ms = args.measures(Work::Training).then(|| median(args.runs, progress, training)).transpose()?;
+        let memory = training_ms.and_then(|_| take_peak(&compute.device));
         progress.message(format!("{name} prediction"));
         let view_ms = args.measures(Work::View).then(|| median(args.runs, progress, || work.look())).transpose()?;
         Ok(Self {
@@ -169,6 +172,7 @@ impl Network {
             batch: args.batch,
             training_ms,
             training_images_per_second: training_ms.map(|ms| args.batch as f64 * 1e3 / ms),
+            training_memory_mib: memory.map(|bytes| bytes as f64 / f64::from(1 << 20)),
             view_ms,
             views_per_second: view_ms.map(|ms| 1e3 / ms),
         })
@@ -193,7 +197,7 @@ impl Refinement {
         progress.message(format!("PAMR {side}x{side}"));
         let refine = || {
             ops::pamr_stored(&masks, &image, &Pamr::default())?;
-            Ok(())
+            Ok(finish(device)?)
         };
         Ok(Self { side, classes, ms: median(args.runs, progress, refine)? })
     }

@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::json;
 use wseg_core::cam::Cam;
-use wseg_cuda_runner::model::{Model, ModelKind};
+use wseg_cuda_runner::{
+    Compute, DeviceChoice, Precision,
+    model::{Model, ModelKind},
+};
 
 use crate::{
     Error, Result,
@@ -59,6 +62,7 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
         (settings.recipe.epochs, settings.recipe.classification_epochs, settings.cam.epochs) = (2, 1, 1);
     }
     super::use_threads(args.threads)?;
+    let compute = Compute { device: super::open(DeviceChoice::Auto, console)?, precision: Precision::default() };
     let folder = args.out.join("data");
     replace(&args.out)?;
     let progress = console.progress("data", (data.images + data.val) as u64);
@@ -85,6 +89,7 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
             fingerprint: None,
             interruptible: false,
             loading: Loading::default(),
+            compute: compute.clone(),
         };
         let model = run.train(console)?;
         let seconds = begun.elapsed().as_secs_f64();

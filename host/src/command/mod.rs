@@ -23,11 +23,13 @@ pub mod verify;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
+use candle_core::Device;
 use clap::{CommandFactory, FromArgMatches};
+use wseg_cuda_runner::{Compute, DeviceChoice, Precision};
 
 use crate::{
     Error, Result,
-    args::{Cli, ColorWhen, Command},
+    args::{Cli, ColorWhen, Command, ComputeArgs},
     console::Console,
     data::reason,
 };
@@ -134,6 +136,29 @@ pub fn use_threads(threads: Option<usize>) -> Result<()> {
         .num_threads(threads)
         .build_global()
         .map_err(|error| Error::Failed(format!("{threads} threads cannot be started: {error}")))
+}
+
+/// The device that was asked for; says so where a GPU was looked for and cannot be used.
+///
+/// # Errors
+/// A GPU was asked for and cannot be used.
+pub fn open(device: DeviceChoice, console: &Console) -> Result<Device> {
+    let found = device.find()?;
+    if let Some(reason) = found.passed_over {
+        console.warn(reason);
+    }
+    Ok(found.device)
+}
+
+/// Where and in what numbers to compute: the flags' precision, or the recorded one.
+///
+/// # Errors
+/// As [`open`]; or the device does not have that precision.
+pub fn compute(args: &ComputeArgs, recorded: Option<Precision>, console: &Console) -> Result<Compute> {
+    let device = open(args.device, console)?;
+    let precision = args.precision.or(recorded).unwrap_or_default();
+    precision.prepare(&device)?;
+    Ok(Compute { device, precision })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use serde_json::json;
 use wseg_core::pamr::Pamr;
 
@@ -30,7 +31,9 @@ pub fn run(args: &RefineArgs, console: &Console) -> Result<()> {
         RefineMethod::PamrCrf => Refinement { pamr: Some(pamr), crf: Some(crf) },
     };
     super::use_threads(args.threads)?;
-    let task = Task { args, console, refinement };
+    // Only PAMR can make use of one.
+    let device = if refinement.pamr.is_some() { super::open(args.device, console)? } else { Device::Cpu };
+    let task = Task { args, console, refinement, device };
     if args.image.is_dir() { task.folder() } else { task.file() }
 }
 
@@ -38,6 +41,7 @@ struct Task<'a> {
     args: &'a RefineArgs,
     console: &'a Console,
     refinement: Refinement,
+    device: Device,
 }
 
 impl Task<'_> {
@@ -116,7 +120,7 @@ impl Task<'_> {
             );
             return Err(Error::input(mask, problem));
         }
-        let refined = self.refinement.apply(masks, &pixels).map_err(|error| error.of_file(photo))?;
+        let refined = self.refinement.apply_on(masks, &pixels, &self.device).map_err(|error| error.of_file(photo))?;
         match format {
             MaskFormat::Png => picture::write_mask(out, &refined.most_likely())?,
             MaskFormat::Npy => files::write_atomic(out, &refined.encode())?,

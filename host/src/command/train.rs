@@ -11,7 +11,7 @@ use crate::{
     training::{BEST, LAST, RECORD, Run},
 };
 
-use wseg_cuda_runner::model::ModelKind;
+use wseg_cuda_runner::{Precision, model::ModelKind};
 
 /// Trains a network, or goes on with a training.
 ///
@@ -25,7 +25,9 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
     let out = plan.out.as_path();
     let data = Dataset::open_with(&plan.data, &plan.source)?;
     super::use_threads(plan.threads)?;
+    let compute = super::compute(&args.compute, plan.precision, console)?;
     Run {
+        compute,
         settings: &plan.settings,
         preset: &plan.preset,
         model: plan.model,
@@ -62,6 +64,7 @@ struct Plan {
     skip_bad: bool,
     weights: Option<PathBuf>,
     threads: Option<usize>,
+    precision: Option<Precision>,
     /// Of the data of the run that is repeated.
     fingerprint: Option<String>,
     out: PathBuf,
@@ -92,7 +95,21 @@ impl Plan {
         // Other data are meant to be others.
         let fingerprint = origin.fingerprint.filter(|_| args.data.is_none() && args.masks.is_none());
         let masks = args.masks.clone().or(origin.masks.map(PathBuf::from));
-        Ok(Self { settings, preset, model, data, masks, source, skip_bad, weights, threads, fingerprint, out })
+        let precision = origin.precision;
+        Ok(Self {
+            settings,
+            preset,
+            model,
+            data,
+            masks,
+            source,
+            skip_bad,
+            weights,
+            threads,
+            precision,
+            fingerprint,
+            out,
+        })
     }
 
     /// The training in a folder, as its record says.
@@ -115,6 +132,7 @@ impl Plan {
             skip_bad: args.skip_bad || origin.skip_bad,
             weights: origin.weights.clone().map(PathBuf::from),
             threads: threads(args, origin, Some(&record))?,
+            precision: origin.precision,
             fingerprint: origin.fingerprint.clone(),
             out: run.to_owned(),
         })

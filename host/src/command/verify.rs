@@ -1,5 +1,6 @@
 //! `wseg verify`: golden files through the backends.
 
+use candle_core::DeviceLocation;
 use serde_json::json;
 use wseg_tests::verify::{Backends, Row, Verdict, verify};
 
@@ -14,14 +15,17 @@ use crate::{
 /// # Errors
 /// A path cannot be read (bad input), or a line says FAIL (failed).
 pub fn run(args: &VerifyArgs, console: &Console) -> Result<()> {
-    let backends = match args.backend {
-        BackendChoice::Arena => Backends::Arena,
-        BackendChoice::Candle => Backends::Candle,
-        BackendChoice::All => Backends::All,
+    let device = super::open(args.device, console)?;
+    let backends: &[Backends] = match (args.backend, device.location()) {
+        (BackendChoice::Arena, _) => &[Backends::Arena],
+        (BackendChoice::Candle, DeviceLocation::Cuda { gpu_id }) => &[Backends::Cuda(gpu_id)],
+        (BackendChoice::Candle, _) => &[Backends::Candle],
+        (BackendChoice::All, DeviceLocation::Cuda { gpu_id }) => &[Backends::All, Backends::Cuda(gpu_id)],
+        (BackendChoice::All, _) => &[Backends::All],
     };
     let (mut count, mut failed) = (0, 0);
     // Path by path, so that the lines of the first are seen while the others run.
-    for path in &args.paths {
+    for (path, &backends) in args.paths.iter().flat_map(|path| backends.iter().map(move |backends| (path, backends))) {
         let rows = verify(std::slice::from_ref(path), backends).map_err(|error| Error::Input(error.to_string()))?;
         for row in &rows {
             console.print(if args.json { json_line(row) } else { text_line(row, console.paint()) });

@@ -28,8 +28,12 @@ pub struct EpochLog {
     /// Mean length of the gradient before it is clipped; absent where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
-    /// Photos a second, validation left out. The only number that another run of the same seed may have otherwise.
+    /// Photos a second, validation left out. This and the next are the only numbers that another run of the same seed may
+    /// have otherwise.
     pub photos_per_second: f64,
+    /// Share of that time, from 0 to 1, that the steps waited for photos; absent in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<f64>,
     /// Classification loss on the validation split, where it was looked at and image labels supervise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
@@ -97,6 +101,7 @@ impl EpochLog {
             one("train/gradient_norm", self.gradient_norm),
             one("train/rate", Some(self.rate)),
             one("train/photos_per_second", Some(self.photos_per_second)),
+            one("train/waiting", self.waiting),
             one("validation/loss_classification", self.validation_loss),
             one("validation/loss_segmentation", self.validation_loss_segmentation),
             one("validation/mAP", self.validation_map),

@@ -15,6 +15,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use wseg_cuda_runner::{
+    Compute,
     infer::{Inference, Merge, Prediction, Window, bicubic, tiles},
     model::Model,
     train::checkpoint,
@@ -44,9 +45,18 @@ pub struct Predictor<'a> {
 /// # Errors
 /// If the file cannot be read or is no checkpoint of this program; the error names it.
 pub fn load(path: &Path) -> Result<Model> {
-    checkpoint::load(path, DType::F32, &Device::Cpu)?.ok_or_else(|| {
+    load_on(path, &Compute::default())
+}
+
+/// Reads a checkpoint to where it is to compute.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_on(path: &Path, compute: &Compute) -> Result<Model> {
+    let model = checkpoint::load(path, DType::F32, &compute.device)?.ok_or_else(|| {
         Error::input(path, "is not a wseg checkpoint; weights from elsewhere need --preset, the name of their network")
-    })
+    })?;
+    Ok(model.with_precision(compute.precision)?)
 }
 
 /// The network's class names with the background's.

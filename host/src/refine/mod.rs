@@ -35,6 +35,14 @@ impl Refinement {
     /// # Errors
     /// One sentence if the photo is too large or a parameter is out of range; if memory runs out.
     pub fn apply(&self, masks: Masks, photo: &RgbImage) -> Result<Masks> {
+        self.apply_on(masks, photo, &Device::Cpu)
+    }
+
+    /// As [`apply`](Self::apply), with PAMR on a device; the dense CRF is the CPU's.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_on(&self, masks: Masks, photo: &RgbImage, device: &Device) -> Result<Masks> {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         if width * height > MAX_PIXELS {
             return Err(Error::Input(format!(
@@ -44,7 +52,7 @@ impl Refinement {
         }
         let mut masks = resized(masks, width, height)?;
         if let Some(pamr) = &self.pamr {
-            masks.values = refined(&masks, photo, pamr)?;
+            masks.values = refined(&masks, photo, pamr, device)?;
         }
         if let Some(crf) = &self.crf {
             let image = Rgb::new(photo.as_raw(), width, height);
@@ -56,21 +64,22 @@ impl Refinement {
 }
 
 /// The masks as a tensor `[1, labels, h, w]`.
-fn tensor(masks: &Masks) -> Result<Tensor> {
+fn tensor(masks: &Masks, device: &Device) -> Result<Tensor> {
     let shape = (1, masks.labels.len(), masks.height, masks.width);
-    Ok(Tensor::from_slice(&masks.values, shape, &Device::Cpu)?)
+    Ok(Tensor::from_slice(&masks.values, shape, device)?)
 }
 
 fn resized(masks: Masks, width: usize, height: usize) -> Result<Masks> {
     if (masks.width, masks.height) == (width, height) {
         return Ok(masks);
     }
-    let values = ops::resize(&tensor(&masks)?, height, width, Corners::Aligned)?.flatten_all()?.to_vec1()?;
+    let values =
+        ops::resize(&tensor(&masks, &Device::Cpu)?, height, width, Corners::Aligned)?.flatten_all()?.to_vec1()?;
     Ok(Masks { width, height, values, ..masks })
 }
 
 /// PAMR's result.
-fn refined(masks: &Masks, photo: &RgbImage, pamr: &Pamr) -> Result<Vec<f32>> {
+fn refined(masks: &Masks, photo: &RgbImage, pamr: &Pamr, device: &Device) -> Result<Vec<f32>> {
     let pixels = masks.width * masks.height;
     let mut channels = vec![0.0_f32; 3 * pixels];
     for (index, pixel) in photo.pixels().enumerate() {
@@ -78,6 +87,6 @@ fn refined(masks: &Masks, photo: &RgbImage, pamr: &Pamr) -> Result<Vec<f32>> {
             channels[channel * pixels + index] = f32::from(value) / 255.0;
         }
     }
-    let image = Tensor::from_vec(channels, (1, 3, masks.height, masks.width), &Device::Cpu)?;
-    Ok(ops::pamr_stored(&tensor(masks)?, &image, pamr)?.flatten_all()?.to_vec1()?)
+    let image = Tensor::from_vec(channels, (1, 3, masks.height, masks.width), device)?;
+    Ok(ops::pamr_stored(&tensor(masks, device)?, &image, pamr)?.flatten_all()?.to_vec1()?)
 }

@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
-use wseg_cuda_runner::model::ModelKind;
+use wseg_cuda_runner::{Precision, model::ModelKind};
 
 use super::{DEFAULT_PRESET, Settings};
 use crate::{
@@ -57,6 +57,12 @@ pub struct Origin {
     /// Number of threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// Numbers of maps and products, where they are not `f32`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// Where it computed; for the record: it may go on elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// The command that started it; for the record.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
@@ -76,7 +82,7 @@ pub struct Origin {
 
 impl Origin {
     /// The names of its keys.
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 15] = [
         "model",
         "data",
         "masks",
@@ -85,6 +91,8 @@ impl Origin {
         "skip_bad",
         "weights",
         "threads",
+        "precision",
+        "device",
         "command",
         "version",
         "platform",

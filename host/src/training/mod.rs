@@ -28,8 +28,10 @@ mod watcher;
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use wseg_cuda_runner::{
+    Compute, Precision,
+    device::name,
     model::{Model, ModelKind},
     train::{Position, Recipe, Saved, Source as _, Training, checkpoint},
     weights,
@@ -85,6 +87,8 @@ pub struct Run<'a> {
     pub interruptible: bool,
     /// How photos are read.
     pub loading: Loading,
+    /// Where and in what numbers it computes.
+    pub compute: Compute,
 }
 
 impl Run<'_> {
@@ -113,7 +117,7 @@ impl Run<'_> {
         let saved = if self.resume && state.exists() { Some(resume::read(&state, &note, console)?) } else { None };
         if let Some((_, memory)) = saved.as_ref().filter(|(saved, memory)| is_complete(saved, memory, &recipe)) {
             console.note(format_args!("{}: this run is complete, after {} epochs", self.out.display(), memory.lines));
-            return complete(&self.out.join(LAST));
+            return complete(&self.out.join(LAST), &self.compute);
         }
 
         let photos = samples.len();
@@ -193,7 +197,8 @@ impl Run<'_> {
     fn model(&self, recipe: &Recipe, load: bool, console: &Console) -> Result<Model> {
         let classes = self.data.classes().names()[1..].to_vec();
         let network = self.settings.network_for(self.model, classes);
-        let model = Model::new(network, recipe.seed, DType::F32, &Device::Cpu)?;
+        let Compute { device, precision } = &self.compute;
+        let model = Model::new(network, recipe.seed, DType::F32, device)?.with_precision(*precision)?;
         if let Some(path) = self.weights.filter(|_| load) {
             let report = weights::load_file(path, &model.params.borrow())?;
             console.note(format_args!("{}: {report}", path.display()));
@@ -220,6 +225,8 @@ impl Run<'_> {
             skip_bad: self.loading.skip_bad,
             weights: self.weights.map(absolute),
             threads: Some(note.threads),
+            precision: Some(self.compute.precision).filter(|&precision| precision != Precision::F32),
+            device: Some(name(&self.compute.device)),
             command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             platform: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
@@ -236,7 +243,7 @@ fn is_complete(saved: &Saved, memory: &Memory, recipe: &Recipe) -> bool {
 }
 
 /// The model that a complete run has left.
-fn complete(path: &Path) -> Result<Model> {
-    checkpoint::load(path, DType::F32, &Device::Cpu)?
+fn complete(path: &Path, compute: &Compute) -> Result<Model> {
+    checkpoint::load(path, DType::F32, &compute.device)?
         .ok_or_else(|| Error::input(path, "describes no network; this is not the file that the run left there"))
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Error, Result,
     console::{Console, Progress},
-    data::loader::Loader,
+    data::loader::{Loader, Speed},
     log::{EpochLog, RunLog},
     validation::{SheetPhotos, Split},
 };
@@ -224,7 +224,7 @@ impl Observer for Watcher<'_> {
 
 impl Watcher<'_> {
     fn end_of_epoch(&mut self, epoch: usize, model: &Model) -> Result<()> {
-        let photos_per_second = self.loader.speed().photos_per_second;
+        let Speed { photos_per_second, waiting } = self.loader.speed();
         let Memory { sums, ranking, ended, .. } = &mut self.note.memory;
         let sums = std::mem::take(sums);
         let wanted = &self.run.settings.validation;
@@ -261,6 +261,7 @@ impl Watcher<'_> {
             loss_segmentation: mean(sums.segmentation, sums.segmented),
             gradient_norm: sums.clipped.then(|| sums.gradient_norm / steps),
             photos_per_second,
+            waiting: Some(waiting),
             ..EpochLog::default()
         };
         self.tell(&log.with(look.as_ref()))?;

@@ -4,7 +4,7 @@ mod sheet;
 
 pub use sheet::SheetPhotos;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
 use wseg_cuda_runner::{
     dense::Dense,
@@ -192,7 +192,7 @@ impl Seen {
     fn labels(&self, present: &[bool]) -> Result<Dense> {
         let labels: Vec<f32> = present.iter().map(|&present| if present { 1.0 } else { 0.0 }).collect();
         let shape = (1, labels.len(), 1, 1);
-        Ok(Dense::new(Tensor::from_vec(labels, shape, &Device::Cpu)?)?)
+        Ok(Dense::new(Tensor::from_vec(labels, shape, self.view.device())?)?)
     }
 }
 
@@ -203,7 +203,7 @@ impl<'a> Eye<'a> {
     }
 
     fn see(&self, photo: &image::RgbImage) -> Result<Seen> {
-        let view = self.predictor.view(photo, 1.0, false)?;
+        let view = self.predictor.view(photo, 1.0, false)?.to_device(&self.model.device())?;
         let classified = self.model.forward(&view, &Pass::evaluation())?;
         Ok(Seen { view, classified })
     }
@@ -228,7 +228,7 @@ impl<'a> Eye<'a> {
     fn mask_loss(&self, seen: &Seen, mask: &GivenMask, size: (u32, u32)) -> Result<Option<f64>> {
         let Some(logits) = &seen.classified.logits else { return Ok(None) };
         let mask = mask.read(size)?;
-        let labels = Tensor::from_vec(mask.labels, (1, 1, mask.height, mask.width), &Device::Cpu)?;
+        let labels = Tensor::from_vec(mask.labels, (1, 1, mask.height, mask.width), seen.view.device())?;
         scalar(&mask_loss(logits, &labels, self.recipe)?).map(Some)
     }
 

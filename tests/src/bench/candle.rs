@@ -15,16 +15,23 @@ pub struct CandleF32;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CandleF64;
 
-fn tensor(shape: Shape, values: &[f64], dtype: DType) -> Result<Candle, Failure> {
-    Ok(Candle::from_slice(values, &shape.extents()[..], &Device::Cpu)?.to_dtype(dtype)?)
+pub(super) fn tensor(shape: Shape, values: &[f64], dtype: DType, device: &Device) -> Result<Candle, Failure> {
+    // Rounded here: devices differ in which conversions they have.
+    Ok(Candle::from_slice(values, &shape.extents()[..], &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
 }
 
-fn values(tensor: &Candle) -> Result<Vec<f64>, Failure> {
-    Ok(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
+pub(super) fn values(tensor: &Candle) -> Result<Vec<f64>, Failure> {
+    Ok(tensor.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
-fn gradient(shape: Shape, at: &[f64], dtype: DType, scalar: &ScalarOf<'_, Dense>) -> Result<Option<Vec<f64>>, Failure> {
-    let variable = Var::from_tensor(&tensor(shape, at, dtype)?)?;
+pub(super) fn gradient(
+    shape: Shape,
+    at: &[f64],
+    dtype: DType,
+    device: &Device,
+    scalar: &ScalarOf<'_, Dense>,
+) -> Result<Option<Vec<f64>>, Failure> {
+    let variable = Var::from_tensor(&tensor(shape, at, dtype, device)?)?;
     let result = scalar(&Dense::new(variable.as_tensor().clone())?)?;
     let gradients = result.tensor().backward()?;
     match gradients.get(&variable) {
@@ -42,7 +49,7 @@ macro_rules! candle_bench {
             const TOLERANCE: f64 = $tolerance;
 
             fn load(&self, shape: Shape, values: &[f64]) -> Result<Dense, Failure> {
-                Ok(Dense::new(tensor(shape, values, $dtype)?)?)
+                Ok(Dense::new(tensor(shape, values, $dtype, &Device::Cpu)?)?)
             }
 
             fn read(&self, tensor: &Dense) -> Result<Vec<f64>, Failure> {
@@ -55,7 +62,7 @@ macro_rules! candle_bench {
                 values: &[f64],
                 scalar: &ScalarOf<'_, Dense>,
             ) -> Result<Option<Vec<f64>>, Failure> {
-                gradient(shape, values, $dtype, scalar)
+                gradient(shape, values, $dtype, &Device::Cpu, scalar)
             }
         }
     };

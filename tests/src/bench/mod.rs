@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod candle;
+pub mod candle_cuda;
 pub mod naive;
 
 use wseg_core::{Axes, Kernels, Shape};

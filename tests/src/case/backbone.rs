@@ -1,6 +1,6 @@
 //! `backbone`: the two features of a backbone with weights made from their names.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use wseg_cuda_runner::{
     backbone::{self, BackboneConfig},
     dense::Dense,
@@ -24,7 +24,7 @@ pub fn check<B: Bench<T = Dense>>(bench: &B, checks: &mut Checks<'_>) -> Result<
     let golden = checks.golden();
     let images = photos(bench, golden)?.into_tensor();
     let weights = Box::new(NamedWeights::of(golden)?);
-    let params = Params::filled(weights, images.dtype(), &Device::Cpu);
+    let params = Params::filled(weights, images.dtype(), images.device());
     let config = BackboneConfig::named(golden.text("backbone")?);
     let backbone = backbone::build(&Scope::root(&params, Origin::Old), &config)?;
 

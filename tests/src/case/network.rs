@@ -69,7 +69,7 @@ pub fn check<B: Bench<T = Dense>>(bench: &B, checks: &mut Checks<'_>) -> Result<
     let images = photos(bench, golden)?;
     let shape = images.shape();
     let tolerances = Tolerances::of(images.tensor().dtype());
-    let model = build(golden, images.tensor().dtype())?;
+    let model = build(golden, images.tensor().dtype(), images.tensor().device())?;
     let names = if checks.wants("grad_norms") { parameters(golden, &model)? } else { Vec::new() };
 
     let classified = model.forward(images.tensor(), &Pass::evaluation_with_all_gradients())?;
@@ -135,7 +135,7 @@ fn moved<B: Bench<T = Dense>>(bench: &B, images: &Dense, seed: u64) -> Result<De
 }
 
 /// The network that a file describes, in the reference's size.
-fn build(golden: &Golden, dtype: DType) -> Result<Model, Failure> {
+fn build(golden: &Golden, dtype: DType, device: &Device) -> Result<Model, Failure> {
     let model = match golden.text("model")? {
         "ae" => ModelKind::SingleStage,
         "bsl" => ModelKind::Cam,
@@ -154,7 +154,7 @@ fn build(golden: &Golden, dtype: DType) -> Result<Model, Failure> {
         inference: Inference::default(),
     };
     let weights = Box::new(NamedWeights::of(golden)?);
-    Ok(Model::in_store(config, Params::filled(weights, dtype, &Device::Cpu))?)
+    Ok(Model::in_store(config, Params::filled(weights, dtype, device))?)
 }
 
 fn close<B: Bench<T = Dense>>(

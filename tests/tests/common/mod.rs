@@ -160,6 +160,17 @@ macro_rules! on_every_backend {
         on_every_backend!(@plain candle_f32, candle::CandleF32, $($claim),+);
         on_every_backend!(@plain candle_f64, candle::CandleF64, $($claim),+);
         on_every_backend!(@plain naive_f64, naive::NaiveBench, $($claim),+);
+        on_every_backend!(@cuda cuda_f32, CandleCudaF32, $($claim),+);
+        on_every_backend!(@cuda cuda_f64, CandleCudaF64, $($claim),+);
+    };
+    (@cuda $name:ident, $bench:ident, $($claim:ident),+) => {
+        #[cfg(feature = "cuda")]
+        mod $name {
+            $(#[test]
+            fn $claim() -> Result<(), wseg_tests::failure::Failure> {
+                wseg_tests::bench::candle_cuda::$bench::where_there_is_one(super::$claim)
+            })+
+        }
     };
     (@arena $name:ident, $bench:ident, $($claim:ident),+) => {
         mod $name {

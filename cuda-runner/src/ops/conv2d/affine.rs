@@ -4,8 +4,12 @@
 //! the gradients. Here it keeps the last alone: where that is 0 no gradient passes, the input's gradient needs no more
 //! than the weights, and the scale's follows from the weights' (see `affine_gradient`).
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage, bail};
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{
     super::{
         binary::{Binary, binary},
@@ -18,6 +22,8 @@ use super::{
     convolution::{Conv2d, Convolution},
     finish::Finish,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{Elements, on_device};
 
 const NAME: &str = "conv2d_affine";
 
@@ -40,7 +46,8 @@ pub fn conv2d_affine(
     p: Conv2d,
 ) -> Result<Tensor> {
     let op = ConvAffine::new(x, weight, scale, shift, relu, p)?;
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    // Maps may be of a shorter type than what is trained.
+    let (x, weight) = (x.contiguous()?, weight.to_dtype(x.dtype())?.contiguous()?);
     if scale.track_op() || shift.track_op() {
         return x.apply_op3(&weight, &Tensor::stack(&[scale, shift], 0)?, Trained(op));
     }
@@ -75,7 +82,8 @@ pub fn conv2d_affine_onto(
         let sum = binary(Binary::Add, &conv2d_affine(x, weight, scale, shift, false, p)?, residual)?;
         return if relu { rectified(&sum) } else { Ok(sum) };
     }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &residual.contiguous()?, Fixed::new(op, scale, shift)?)
+    let weight = weight.to_dtype(x.dtype())?.contiguous()?;
+    x.contiguous()?.apply_op3(&weight, &residual.contiguous()?, Fixed::new(op, scale, shift)?)
 }
 
 /// A convolution and what follows it; scale and shift are the callers'.
@@ -138,6 +146,20 @@ impl Fixed {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn on_gpu(
+        &self,
+        x: cuda::Input<'_>,
+        weight: cuda::Input<'_>,
+        residual: Option<cuda::Input<'_>>,
+    ) -> Result<(CudaStorage, Shape)> {
+        let residual = residual.map(|(storage, layout)| Elements::new(NAME, storage, layout)).transpose()?;
+        on_device(NAME, [&self.scale, &self.shift], |[scale, shift]| {
+            let finish = cuda::Finish { scale: Some(scale), shift: Some(shift), residual, relu: self.op.relu };
+            self.op.convolution.on_gpu(x, weight, finish)
+        })
+    }
+
     /// Gradients of input, weights and residual.
     fn backward(
         &self,
@@ -150,6 +172,13 @@ impl Fixed {
         let dy = dy.contiguous()?;
         let residual = residual.is_some_and(Tensor::track_op);
         let wanted = Wanted { x: x.track_op(), weight: weight.track_op(), affine: false, residual };
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let ConvAffine { convolution, relu } = &self.op;
+            let tensors = [x, weight, &self.scale, y, &dy];
+            let [dx, dweight, _, dresidual] = convolution.affine_backward_on_gpu(*relu, tensors, wanted)?;
+            return Ok([dx, dweight, dresidual]);
+        }
         with_element!(x.dtype(), NAME, T => {
             on_host::<T, 5, _>(NAME, [x, weight, &self.scale, y, &dy], |tensors| {
                 let gradients = backward(&self.op.convolution, self.op.relu, tensors, wanted);
@@ -175,6 +204,17 @@ impl CustomOp2 for Fixed {
         self.forward((x, x_layout), (weight, weight_layout), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu((x, x_layout), (weight, weight_layout), None)
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dweight, _] = self.backward(x, weight, None, y, dy)?;
         Ok((dx, dweight))
@@ -196,6 +236,19 @@ impl CustomOp3 for Fixed {
         residual_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.forward((x, x_layout), (weight, weight_layout), Some((residual, residual_layout)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        residual: &CudaStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu((x, x_layout), (weight, weight_layout), Some((residual, residual_layout)))
     }
 
     fn bwd(
@@ -231,6 +284,27 @@ impl CustomOp3 for Trained {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        affine: &CudaStorage,
+        affine_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let Self(ConvAffine { convolution, relu }) = self;
+        let affine = Elements::new(NAME, affine, affine_layout)?;
+        let finish = cuda::Finish {
+            scale: Some(affine.part(0, convolution.outputs)?),
+            shift: Some(affine.part(convolution.outputs, convolution.outputs)?),
+            residual: None,
+            relu: *relu,
+        };
+        convolution.on_gpu((x, x_layout), (weight, weight_layout), finish)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -242,6 +316,12 @@ impl CustomOp3 for Trained {
         let Self(ConvAffine { convolution, relu }) = self;
         let dy = dy.contiguous()?;
         let wanted = Wanted { x: x.track_op(), weight: weight.track_op(), affine: true, residual: false };
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let tensors = [x, weight, &affine.get(0)?, y, &dy];
+            let [dx, dweight, daffine, _] = convolution.affine_backward_on_gpu(*relu, tensors, wanted)?;
+            return Ok((dx, dweight, daffine));
+        }
         with_element!(x.dtype(), NAME, T => {
             on_host::<T, 5, _>(NAME, [x, weight, affine, y, &dy], |[xs, weights, affines, ys, dys]| {
                 let scale = &affines[..convolution.outputs];

@@ -43,12 +43,12 @@ impl Conv2d {
 /// A convolution of given shapes.
 #[derive(Clone, Copy)]
 pub(super) struct Convolution {
-    p: Conv2d,
-    images: usize,
-    inputs: usize,
+    pub p: Conv2d,
+    pub images: usize,
+    pub inputs: usize,
     pub outputs: usize,
-    kernel: (usize, usize),
-    from: (usize, usize),
+    pub kernel: (usize, usize),
+    pub from: (usize, usize),
     /// Rows and columns of the output.
     pub to: (usize, usize),
 }

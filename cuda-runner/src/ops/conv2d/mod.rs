@@ -3,18 +3,22 @@
 //! No map is unrolled into columns: `frame` copies it once between zeros, `gather` sums shifted copies of the frame
 //! (the output, and the input gradient), `correlate` multiplies them with output gradients (the weight gradient).
 //! Kernels of 3x3 with stride 1 and enough channels take a third of the products instead: `winograd`. `convolution`
-//! chooses.
+//! chooses. On a GPU there is `cuda`: cuDNN and a kernel for what follows.
 
 mod affine;
 mod affine_gradient;
 mod convolution;
 mod correlate;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod finish;
 mod frame;
 mod gather;
 mod product;
 mod winograd;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
 };
@@ -25,6 +29,8 @@ pub use self::{
 };
 use self::{convolution::Convolution, finish::Finish};
 use super::element::{elements, on_host, with_element};
+#[cfg(feature = "cuda")]
+use crate::cuda::Elements;
 
 /// Cross-correlation of a map with a bank of kernels, plus a bias for each output channel. Gradients of inputs that
 /// are not tracked are not computed.
@@ -37,7 +43,8 @@ use super::element::{elements, on_host, with_element};
 /// If the shapes do not match, an extent, the stride or the dilation is 0, or the kernel does not fit the padded map.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv2d) -> Result<Tensor> {
     let op = Convolution::new(x, weight, p)?;
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    // Maps may be of a shorter type than what is trained.
+    let (x, weight) = (x.contiguous()?, weight.to_dtype(x.dtype())?.contiguous()?);
     match bias {
         Some(bias) if bias.dims() != [op.outputs] => {
             bail!("a convolution with {} outputs and a bias of shape {:?}", op.outputs, bias.dims())
@@ -50,6 +57,10 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv2d) -> 
 impl Convolution {
     fn backward(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dy: &Tensor) -> Result<[Option<Tensor>; 3]> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return self.backward_on_gpu(x, weight, bias, &dy);
+        }
         with_element!(x.dtype(), "conv2d", T => {
             on_host::<T, 3, _>("conv2d", [x, weight, &dy], |[xs, weights, dy]| {
                 let like = |values: Vec<T>, of: &Tensor| Tensor::from_vec(values, of.shape(), of.device());
@@ -93,6 +104,17 @@ impl CustomOp2 for Convolution {
         self.storage((x, x_layout), (weight, weight_layout), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu((x, x_layout), (weight, weight_layout), cuda::Finish::default())
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dweight, _] = self.backward(x, weight, None, dy)?;
         Ok((dx, dweight))
@@ -114,6 +136,20 @@ impl CustomOp3 for Convolution {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.storage((x, x_layout), (weight, weight_layout), Some((bias, bias_layout)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let shift = Some(Elements::new("conv2d", bias, bias_layout)?);
+        self.on_gpu((x, x_layout), (weight, weight_layout), cuda::Finish { shift, ..cuda::Finish::default() })
     }
 
     fn bwd(

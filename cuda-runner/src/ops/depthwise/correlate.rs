@@ -81,12 +81,15 @@ impl<T: Lanes, S: Simd> Rows<'_, T, S> {
             // SAFETY: the caller's promise. Beyond the last output of a row the gradients are 0.
             unsafe {
                 let gradients = self.gradients.as_ptr().add(self.spread.left + output * self.spread.pitch);
-                let inputs = self.framed.as_ptr().add(row * self.band.pitch);
+                let mut inputs = [self.framed.as_ptr().add(row * self.band.pitch); N];
+                for (input, tap) in inputs.iter_mut().zip(&taps) {
+                    *input = input.add(tap.offset);
+                }
                 let mut at = 0;
                 while at < self.width {
                     let gradient = T::load::<S>(gradients.add(at));
-                    for (total, tap) in totals.iter_mut().zip(&taps) {
-                        *total = T::mul_add(simd, gradient, T::load::<S>(inputs.add(tap.offset + at)), *total);
+                    for (total, input) in totals.iter_mut().zip(&inputs) {
+                        *total = T::mul_add(simd, gradient, T::load::<S>(input.add(at)), *total);
                     }
                     at += lanes;
                 }

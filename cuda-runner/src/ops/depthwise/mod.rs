@@ -6,10 +6,14 @@
 
 mod channels;
 mod correlate;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod frame;
 mod gather;
 mod plan;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
 };
@@ -123,6 +127,10 @@ impl Depthwise {
     ) -> Result<[Option<Tensor>; 3]> {
         let &Self { channels, geometry, rectify, .. } = self;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return self.backward_on_gpu(x, weight, bias, [y, &dy]);
+        }
         let wanted = [x.track_op(), weight.track_op(), bias.is_some_and(Tensor::track_op)];
         let (inputs, parameters) = (wanted[0], wanted[1] || wanted[2]);
         with_element!(x.dtype(), NAME, T => {
@@ -157,6 +165,17 @@ impl CustomOp2 for Depthwise {
         self.storage((x, x_layout), (weight, weight_layout), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu((x, x_layout), (weight, weight_layout), None)
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dweight, _] = self.backward(x, weight, None, y, dy)?;
         Ok((dx, dweight))
@@ -178,6 +197,19 @@ impl CustomOp3 for Depthwise {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.storage((x, x_layout), (weight, weight_layout), Some((bias, bias_layout)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu((x, x_layout), (weight, weight_layout), Some((bias, bias_layout)))
     }
 
     fn bwd(

@@ -32,10 +32,11 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
         photos.sort_by(|one, other| one.name.cmp(&other.name));
         photos = shard.of(photos);
     }
+    let compute = super::compute(&args.compute, None, console)?;
     let mut model = match &args.preset {
-        None => predictor::load(&args.checkpoint)?,
+        None => predictor::load_on(&args.checkpoint, &compute)?,
         Some(preset) => {
-            let (model, report) = adopt::adopt(&args.checkpoint, preset, args.classes.as_deref())?;
+            let (model, report) = adopt::adopt_on(&args.checkpoint, preset, args.classes.as_deref(), &compute)?;
             console.note(format_args!("{}: {report}", args.checkpoint.display()));
             model
         }

@@ -38,7 +38,7 @@ pub(super) const fn work(out: &std::path::Path, json: bool) -> Work<'_> {
 pub fn run(args: &PseudoArgs, console: &Console) -> Result<()> {
     let crf = args.crf.parameters();
     crf.check().map_err(|error| Error::Input(error.to_string()))?;
-    let model = predictor::load(&args.checkpoint)?;
+    let model = predictor::load_on(&args.checkpoint, &super::compute(&args.compute, None, console)?)?;
     let data = Dataset::open_with(&args.data, &args.source.options())?;
     predictor::classes_of(&model, &data)?;
     let inference = args.view.inference(&model.config.inference);

@@ -24,7 +24,8 @@ pub(super) fn run(args: &TwoStageArgs, console: &Console) -> Result<()> {
     crate::command::use_threads(args.threads)?;
     let plan = Plan::new(args, console)?;
     let interrupt = Interrupt::listen()?;
-    let work = Work { plan: &plan, console, interrupt: &interrupt };
+    let compute = crate::command::compute(&args.compute, None, console)?;
+    let work = Work { plan: &plan, compute: &compute, console, interrupt: &interrupt };
     let (mut judged, mut labels) = (Vec::new(), Vec::new());
     for &seed in &args.seeds {
         let mut pseudo = None;

@@ -8,6 +8,7 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 use wseg_cuda_runner::{
+    Compute,
     infer::Inference,
     model::{Model, ModelKind},
 };
@@ -69,6 +70,7 @@ impl Stage {
 /// Does the stages.
 pub(super) struct Work<'a> {
     pub(super) plan: &'a Plan,
+    pub(super) compute: &'a Compute,
     pub(super) console: &'a Console,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -101,6 +103,7 @@ impl Work<'_> {
             resume: out.join(STATE).is_file(),
             fingerprint: None,
             interruptible: true,
+            compute: self.compute.clone(),
             loading: Loading::default(),
         };
         run.train(self.console).map_err(|error| match error {
