@@ -84,8 +84,6 @@ run_tests() {
         # One after the other: they share the device.
         RUST_TEST_THREADS=1 "$here/test-$test" $filter --nocapture 2>&1 || status=1
     done
-    echo "-- wseg_cuda_runner"
-    RUST_TEST_THREADS=1 "$here/test-wseg_cuda_runner" cuda:: device:: transfer:: 2>&1 || status=1
     return $status
 }
 
@@ -96,44 +94,48 @@ case $device in
     *) precisions='f32 tf32 bf16' ;;
 esac
 
-# A line of JSON for each measurement: ours, and PyTorch's where it is.
+# Prints a line of JSON: who measured, what, and what the command said. Fails if the command does.
+measured() {
+    said=$("$@") || return 1
+    printf '{"side": "%s", %s, "result": %s}\n' "$side" "$what" "$(printf %s "$said" | tr -d '\n')"
+}
+
 run_steps() {
     status=0
     for network in $networks; do
         for precision in $precisions; do
-            printf '{"side": "wseg", "network": "%s", "precision": "%s", "result": ' "$network" "$precision"
-            "$wseg" bench "$network" --only training --batch "$batch" --size "$size" --runs "$runs" \
-                --device "$device" --precision "$precision" --json --quiet | tr -d '\n' || status=1
-            echo '}'
-            [ -n "$have_torch" ] || continue
-            printf '{"side": "torch", "network": "%s", "precision": "%s", "result": ' "$network" "$precision"
-            "$python" "$here/peer.py" training --network "$network" --batch "$batch" --size "$size" --runs "$runs" \
-                --device "$device" --precision "$precision" | tr -d '\n' || status=1
-            echo '}'
+            what="\"network\": \"$network\", \"precision\": \"$precision\""
+            side=wseg
+            measured "$wseg" bench "$network" --only training --batch "$batch" --size "$size" --runs "$runs" \
+                --device "$device" --precision "$precision" --json --quiet || status=1
+            side=torch
+            [ -z "$have_torch" ] || measured "$python" "$here/peer.py" training --network "$network" --batch "$batch" \
+                --size "$size" --runs "$runs" --device "$device" --precision "$precision" || status=1
         done
     done
-    [ -n "$peer" ] && [ -n "$have_torch" ] && for amp in '' --amp; do
-        "$python" "$peer" train --batch "$batch" --size "$size" --runs "$runs" --device "$device" $amp || status=1
-    done
+    if [ -n "$peer" ] && [ -n "$have_torch" ]; then
+        for amp in '' --amp; do
+            "$python" "$peer" train --batch "$batch" --size "$size" --runs "$runs" --device "$device" $amp || status=1
+        done
+    fi
     return $status
 }
 
 run_pamr() {
     status=0
-    for side in $sides; do
-        printf '{"side": "wseg", "pixels": %s, "result": ' "$side"
-        "$wseg" bench --only pamr --size "$side" --runs "$runs" --device "$device" --json --quiet | tr -d '\n' || status=1
-        echo '}'
+    for pixels in $sides; do
+        what="\"pixels\": $pixels"
+        side=wseg
+        measured "$wseg" bench --only pamr --size "$pixels" --runs "$runs" --device "$device" --json --quiet || status=1
         [ -n "$have_torch" ] || continue
-        printf '{"side": "torch", "pixels": %s, "result": ' "$side"
-        "$python" "$here/peer.py" pamr --size "$side" --runs "$runs" --device "$device" | tr -d '\n' || status=1
-        echo '}'
-    done
-    [ -n "$peer" ] && [ -n "$have_torch" ] && for side in $sides; do
-        "$python" "$peer" pamr --size "$side" --runs "$runs" --device "$device" || status=1
+        side=torch
+        measured "$python" "$here/peer.py" pamr --size "$pixels" --runs "$runs" --device "$device" || status=1
+        [ -z "$peer" ] || "$python" "$peer" pamr --size "$pixels" --runs "$runs" --device "$device" || status=1
     done
     # The card's copy bandwidth, to set PAMR beside.
-    [ -n "$have_torch" ] && [ "$device" != cpu ] && "$python" "$here/table.py" bandwidth "$device"
+    if [ -n "$have_torch" ] && [ "$device" != cpu ]; then
+        "$python" "$here/table.py" bandwidth "$device" || status=1
+    fi
     return $status
 }
 

@@ -1,11 +1,11 @@
 //! Convolutions by cuDNN: for every shape a plan, with the algorithm that cuDNN's heuristics choose.
 //!
 //! Heuristics and no measurement: the same shapes get the same algorithms in every run. Algorithms whose results depend
-//! on the scheduling of threads are left out where there is another one.
+//! on the scheduling of threads come last, and one that fails gives way to the next.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     ffi::{c_int, c_void},
     rc::Rc,
 };
@@ -88,9 +88,20 @@ fn run(geometry: &Geometry, direction: Direction, like: Elements<'_>, addresses:
     let library = Library::of(like.device())?;
     let key = Key { geometry: *geometry, direction, dtype: like.dtype(), exact: math::is_exact() };
     let plan = library.plan(key)?;
-    let workspace = library.workspace(like.device(), plan.workspace)?;
-    let [x, weight, y] = addresses.map(|address| address as *mut c_void);
-    plan.run(library.handle, [x, weight, y], workspace).map_err(|error| told("cannot run", &key, &error))
+    let addresses = addresses.map(|address| address as *mut c_void);
+    loop {
+        let Candidate { algorithm, memory, math, .. } = plan.choice();
+        let workspace = library.workspace(like.device(), memory);
+        let done = workspace.and_then(|workspace| {
+            plan.run(library.handle, algorithm, math, addresses, workspace)
+                .map_err(|error| told("cannot run", &key, &error))
+        });
+        match done {
+            // What heuristics recommend need not work, or there is no memory for it: the next one, from now on.
+            Err(_) if plan.give_up(algorithm) => {}
+            done => return done,
+        }
+    }
 }
 
 /// What cuDNN answers.
@@ -180,7 +191,7 @@ impl Library {
 }
 
 /// An algorithm, by its kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
     Output(sys::cudnnConvolutionFwdAlgo_t),
     InputGradient(sys::cudnnConvolutionBwdDataAlgo_t),
@@ -197,56 +208,75 @@ struct Candidate {
     math: sys::cudnnMathType_t,
 }
 
-/// The fastest that may be taken, of candidates in the order of their speed.
-fn choose(candidates: &[Candidate], exact: bool) -> Option<Candidate> {
+/// Those that may be taken, the best first, of candidates in the order of their speed.
+fn ranked(candidates: &[Candidate], exact: bool) -> VecDeque<Candidate> {
     use sys::cudnnMathType_t::{CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH};
-    let may = |candidate: &&Candidate| {
-        let math = !exact || [CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH].contains(&candidate.math);
-        candidate.usable && candidate.memory <= MOST_WORKSPACE && math
-    };
-    let mut allowed = candidates.iter().filter(may);
-    allowed.clone().find(|candidate| candidate.deterministic).or_else(|| allowed.next()).copied()
+    let plain = |of: &Candidate| !exact || [CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH].contains(&of.math);
+    let rank = |of: &Candidate| (!plain(of), !of.deterministic);
+    let mut allowed: Vec<Candidate> =
+        candidates.iter().filter(|of| of.usable && of.memory <= MOST_WORKSPACE).copied().collect();
+    // A stable sort: by speed among equals.
+    allowed.sort_by_key(rank);
+    allowed.into()
 }
 
-/// Descriptors of a convolution, an algorithm, and the bytes it works in.
+/// Descriptors of a convolution, and the algorithms that are left, the best first.
 struct Plan {
     descriptors: Descriptors,
-    double: bool,
-    algorithm: Algorithm,
-    workspace: usize,
+    dtype: DType,
+    exact: bool,
+    choices: RefCell<VecDeque<Candidate>>,
+    first: Candidate,
 }
 
 impl Plan {
     fn new(handle: sys::cudnnHandle_t, key: &Key) -> Asked<Self> {
         let descriptors = Descriptors::new(key)?;
-        let candidates = descriptors.candidates(handle, key.direction)?;
-        let Some(candidate) = choose(&candidates, key.exact && key.dtype == DType::F32) else {
+        let exact = key.exact && key.dtype == DType::F32;
+        let choices = ranked(&descriptors.candidates(handle, key.direction)?, exact);
+        let Some(&first) = choices.front() else {
             return Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED));
         };
-        if !key.exact || key.dtype != DType::F32 {
-            // SAFETY: the descriptor is alive.
-            unsafe { result::set_convolution_math_type(descriptors.convolution, candidate.math) }?;
+        Ok(Self { descriptors, dtype: key.dtype, exact, choices: RefCell::new(choices), first })
+    }
+
+    /// The best algorithm that is left.
+    fn choice(&self) -> Candidate {
+        self.choices.borrow().front().copied().unwrap_or(self.first)
+    }
+
+    /// Strikes out an algorithm; false if there is no other.
+    fn give_up(&self, algorithm: Algorithm) -> bool {
+        let mut choices = self.choices.borrow_mut();
+        if choices.len() < 2 {
+            return false;
         }
-        let Candidate { algorithm, memory, .. } = candidate;
-        Ok(Self { descriptors, double: key.dtype == DType::F64, algorithm, workspace: memory })
+        choices.retain(|candidate| candidate.algorithm != algorithm);
+        !choices.is_empty()
     }
 
     fn run(
         &self,
         handle: sys::cudnnHandle_t,
+        algorithm: Algorithm,
+        math: sys::cudnnMathType_t,
         [x, weight, y]: [*mut c_void; 3],
         (workspace, bytes): (*mut c_void, usize),
     ) -> Asked<()> {
         let Descriptors { input, filter, output, convolution } = self.descriptors;
         let (single, double) = ([1.0_f32, 0.0], [1.0_f64, 0.0]);
-        let [one, zero]: [*const c_void; 2] = match self.double {
-            true => [(&raw const double[0]).cast(), (&raw const double[1]).cast()],
-            false => [(&raw const single[0]).cast(), (&raw const single[1]).cast()],
+        let [one, zero]: [*const c_void; 2] = match self.dtype {
+            DType::F64 => [(&raw const double[0]).cast(), (&raw const double[1]).cast()],
+            _ => [(&raw const single[0]).cast(), (&raw const single[1]).cast()],
         };
         // SAFETY: the descriptors are alive and say how large the tensors at these addresses are; the workspace is as
         // large as the algorithm asked for.
         unsafe {
-            match self.algorithm {
+            if !self.exact {
+                // Otherwise it stays as strict as it was made.
+                result::set_convolution_math_type(convolution, math)?;
+            }
+            match algorithm {
                 Algorithm::Output(algorithm) => result::convolution_forward(
                     handle,
                     one,
@@ -406,7 +436,7 @@ mod tests {
     use sys::cudnnMathType_t::{CUDNN_FMA_MATH, CUDNN_TENSOR_OP_MATH};
 
     #[test]
-    fn the_fastest_that_gives_the_same_in_every_run_is_chosen() {
+    fn the_fastest_that_gives_the_same_in_every_run_comes_first() {
         let candidate = |memory, deterministic, math| Candidate {
             algorithm: Algorithm::Output(sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_GEMM),
             usable: true,
@@ -421,10 +451,9 @@ mod tests {
             candidate(MOST_WORKSPACE + 1, true, CUDNN_FMA_MATH),
             candidate(5, true, CUDNN_FMA_MATH),
         ];
-        let chosen = |candidates: &[Candidate], exact| choose(candidates, exact).map(|candidate| candidate.memory);
-        assert_eq!(chosen(&all, false), Some(3));
-        assert_eq!(chosen(&all, true), Some(5));
-        assert_eq!(chosen(&all[..2], true), Some(2), "better one that depends on threads than none");
-        assert_eq!(chosen(&all[..1], true), None);
+        let order = |exact| ranked(&all, exact).iter().map(|candidate| candidate.memory).collect::<Vec<_>>();
+        assert_eq!(order(false), [3, 5, 2]);
+        assert_eq!(order(true), [5, 2, 3], "rather products of f32 in any order than shorter ones");
+        assert!(ranked(&all[..1], true).is_empty());
     }
 }
