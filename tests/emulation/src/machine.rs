@@ -193,7 +193,7 @@ impl Machine for Emulated {
                 bail!("{module}, {kernel}: memory that is written is given twice");
             }
         }
-        let mut views: Vec<Box<View>> = Vec::new();
+        let mut views: Vec<Vec<View>> = Vec::new();
         let mut tables: Vec<Vec<*const View>> = Vec::new();
         let passed: Vec<Passed> = arguments.iter().map(|argument| pass(*argument, &mut views, &mut tables)).collect();
         let Ok(name) = CString::new(kernel) else { bail!("a kernel called {kernel:?}") };
@@ -224,23 +224,21 @@ impl Machine for Emulated {
 }
 
 /// An argument as the other side has it; what it points to is kept in `views` and `tables`.
-fn pass(argument: Argument<'_, Memory>, views: &mut Vec<Box<View>>, tables: &mut Vec<Vec<*const View>>) -> Passed {
-    let mut view = |memory: &Memory, output: bool| -> *const View {
-        let view = Box::new(memory.view(output));
-        let address = std::ptr::from_ref(&*view);
-        views.push(view);
-        address
+fn pass(argument: Argument<'_, Memory>, views: &mut Vec<Vec<View>>, tables: &mut Vec<Vec<*const View>>) -> Passed {
+    // Where views lie does not change when further ones follow.
+    let mut viewed = |memories: &[&Memory], output: bool| -> *const View {
+        views.push(memories.iter().map(|memory| memory.view(output)).collect());
+        views.last().map_or(std::ptr::null(), |views| views.as_ptr())
     };
     let mut table = |memories: &[&Memory], output: bool| {
-        let table: Vec<*const View> = memories.iter().map(|memory| view(memory, output)).collect();
-        let address = table.as_ptr().cast();
-        tables.push(table);
-        address
+        let first = viewed(memories, output);
+        tables.push((0..memories.len()).map(|index| first.wrapping_add(index)).collect());
+        tables.last().map_or(std::ptr::null(), |table: &Vec<*const View>| table.as_ptr().cast())
     };
     let (sort, length, value) = match argument {
-        Argument::In(memory) => (0, 1, Value { view: view(memory, false) }),
+        Argument::In(memory) => (0, 1, Value { view: viewed(&[memory], false) }),
         Argument::NoIn(_) => (0, 0, Value { view: std::ptr::null() }),
-        Argument::Out(memory) => (1, 1, Value { view: view(memory, true) }),
+        Argument::Out(memory) => (1, 1, Value { view: viewed(&[memory], true) }),
         Argument::Int(value) => (2, 1, Value { integer: c_longlong::from(value) }),
         Argument::Long(value) => (3, 1, Value { integer: value }),
         Argument::Real(value) => (4, 1, Value { real: value }),
