@@ -1,4 +1,4 @@
-//! Outputs of one channel as sums over its framed input: the forward pass, and the input gradient with other taps.
+//! Outputs of one channel as sums over its framed input: the forward pass.
 
 use std::mem::MaybeUninit;
 
