@@ -47,6 +47,7 @@
 //! | gradients of (12), of (13) to (16), of (21) to (23), for backends without their own | [`gradient`] | on [`slices`] |
 //! | (22) class weights | [`loss::class_weights`] | within `segmentation_loss` |
 //! | the reference's gated loss | [`loss::gated_segmentation_loss`] | - |
+//! | section E, the second stage's loss | [`loss::cross_entropy`] | - |
 //! | PAMR: standard deviation, affinity, iteration | [`pamr::stdev`], [`pamr::Affinity`], [`pamr::refine`] | `pamr` |
 //! | pseudo labels | [`pseudo::drop_absent`], [`pseudo::pseudo_labels`] | `pseudo_labels` |
 //! | stochastic gate, training and evaluation | [`gate::stochastic_gate`], [`gate::deterministic_gate`] | - |

@@ -1,4 +1,5 @@
-//! The losses: multi-label soft margin for image labels, class-balanced cross entropy for pseudo labels.
+//! The losses: multi-label soft margin for image labels, class-balanced cross entropy for pseudo labels, plain cross
+//! entropy for masks that are given.
 
 use crate::{
     Axes, Corners, Tensor,
@@ -116,6 +117,29 @@ pub fn gated_segmentation_loss<T: Tensor>(logits: &T, pseudo: &T, labels: &T) ->
 /// [`ShapeError`] if batch or channels do not match.
 pub fn gated_segmentation_loss_mean<T: Tensor>(logits: &T, pseudo: &T, labels: &T) -> Result<T, T::Error> {
     mean(&gated_segmentation_loss(logits, pseudo, labels)?, pseudo.shape().n)
+}
+
+/// Cross entropy against masks that are given: the mean over the labelled pixels of the batch, weighted by class. 0 if no
+/// pixel is labelled.
+///
+/// # Shapes
+/// logits `[n, c, h, w]`, target `[n, c, h, w]`, one-hot or all zero at each pixel, weights `[1, c, 1, 1]`
+/// -> `[1, 1, 1, 1]`
+///
+/// # Errors
+/// [`ShapeError`] if the shapes do not match.
+///
+/// # Reference
+/// The second stage's, supplement, section E: DeepLabv3+ (Chen et al., ECCV 2018) on pseudo labels.
+pub fn cross_entropy<T: Tensor>(logits: &T, target: &T, weights: &T) -> Result<T, T::Error> {
+    expect(logits.shape(), target.shape())?;
+    let all = |x: &T| x.sum(Axes::Spatial)?.sum(Axes::Channel)?.sum(Axes::Batch);
+    let weights = target.detach().mul(weights)?;
+    let total = all(&weights)?;
+    // Without a labelled pixel the numerator is 0 as well; any positive divisor gives 0 and not NaN.
+    let labelled = total.gt(&total.fill(Shape::SCALAR, 0.0)?)?;
+    let divisor = total.add(&labelled.affine(-1.0, 1.0)?)?;
+    all(&weights.mul(&log_softmax(logits)?)?)?.affine(-1.0, 0.0)?.div(&divisor)
 }
 
 /// Pixels of a map, refusing an empty one.

@@ -26,16 +26,17 @@ pub enum Error {
     Config(String),
     /// A loss is NaN or infinite.
     #[error(
-        "the loss is no longer finite at step {step} (classification {classification}, segmentation {}){}; \
+        "the loss is no longer finite at step {step} (classification {}, segmentation {}){}; \
          a lower learning rate or a warm-up usually helps",
-        segmentation.map_or_else(|| "-".to_owned(), |loss| loss.to_string()),
+        loss_of(*classification),
+        loss_of(*segmentation),
         photos_of(files)
     )]
     NotFinite {
         /// Step since the start, from 1.
         step: usize,
-        /// Classification loss.
-        classification: f64,
+        /// Classification loss, if there is one.
+        classification: Option<f64>,
         /// Segmentation loss, if it was on.
         segmentation: Option<f64>,
         /// The step's photos, where they are known.
@@ -48,6 +49,11 @@ pub enum Error {
 
 /// Result with the runner's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A loss, or a dash if it was off.
+fn loss_of(loss: Option<f64>) -> String {
+    loss.map_or_else(|| "-".to_owned(), |loss| loss.to_string())
+}
 
 /// ", with the photos ...", if there are any.
 fn photos_of(files: &[String]) -> String {

@@ -9,7 +9,7 @@
 //! | [`ops`] | differentiable operations candle lacks or does slowly, one file an operation |
 //! | [`nn`] | layers, one file a block; parameters and their names |
 //! | [`backbone`] | what looks at the photo first; a new one is one file and one line |
-//! | [`model`] | the single-stage network and the CAM baseline behind one trait; self-supervision |
+//! | [`model`] | the single-stage network, the CAM baseline and DeepLabv3+ behind one trait; self-supervision |
 //! | [`train`] | the loop, the recipe, the optimiser, checkpoints |
 //! | [`weights`] | weights from elsewhere: safetensors and what PyTorch writes |
 //! | [`infer`] | views of one photo, resized as Pillow does, merged into one prediction |

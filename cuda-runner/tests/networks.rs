@@ -11,7 +11,9 @@ use wseg_cuda_runner::{
     infer::{Inference, Merge},
     model::{Model, ModelKind},
     nn::{Entry, Init, Kind, Origin, Params, Pass, Scope},
-    train::{Batch, Observer, Recipe, Schedule, Sgd, Source, StepReport, WeightAverage, checkpoint, losses, train},
+    train::{
+        Batch, Observer, Recipe, Schedule, Sgd, Source, StepReport, Target, WeightAverage, checkpoint, losses, train,
+    },
 };
 
 fn model(kind: ModelKind, seed: u64) -> Model {
@@ -47,7 +49,7 @@ fn squares(seed: usize) -> Batch {
     }
     Batch {
         images: Tensor::from_vec(images, (n, 3, side, side), &Device::Cpu).unwrap(),
-        labels: Tensor::from_vec(labels, (n, 2, 1, 1), &Device::Cpu).unwrap(),
+        target: Target::Labels(Tensor::from_vec(labels, (n, 2, 1, 1), &Device::Cpu).unwrap()),
     }
 }
 
@@ -83,7 +85,8 @@ fn both_networks_learn_and_the_segmentation_loss_starts_when_told() {
     for kind in [ModelKind::SingleStage, ModelKind::Cam] {
         let (model, mut log) = (model(kind, 1), Log::default());
         train(&model, &recipe(), &Squares, &mut log).unwrap();
-        let mean = |steps: &[StepReport]| steps.iter().map(|s| s.classification).sum::<f64>() / steps.len() as f64;
+        let mean =
+            |steps: &[StepReport]| steps.iter().map(|s| s.classification.unwrap()).sum::<f64>() / steps.len() as f64;
         let (first, last) = (mean(&log.0[..4]), mean(&log.0[44..]));
         assert!(last < 0.6 * first, "{kind}: {first} -> {last}");
         let segmented = log.0.iter().filter(|step| step.segmentation.is_some()).count();
@@ -259,7 +262,7 @@ fn prediction_at_several_views_keeps_the_photos_size_and_obeys_the_labels() {
     assert_eq!(prediction.labels.len(), 37 * 51);
     assert!(prediction.labels.iter().all(|label| [0, 2].contains(label)));
     assert!(predict(Some(&[false, false])).labels.iter().all(|&label| label == 0));
-    assert_eq!(predict(None).confidence.len(), 2);
+    assert_eq!(predict(None).confidence.unwrap().len(), 2);
     assert!(Merge::new(&model, 3, 3).finish(None, 0.5, 1.0).is_err());
 }
 

@@ -12,8 +12,8 @@ use wseg_cuda_runner::{
     model::{Model, ModelKind, supervise},
     nn::{Kind, Pass},
     train::{
-        Batch, Observer, Position, Recipe, Saved, SegmentationLoss, Sgd, Source, StepReport, Training, checkpoint,
-        gradients, losses,
+        Batch, Observer, Position, Recipe, Saved, Schedule, SegmentationLoss, Sgd, Source, StepReport, Target,
+        Training, checkpoint, gradients, losses,
     },
 };
 
@@ -65,7 +65,19 @@ fn photos(first: usize, count: usize, dtype: DType) -> Batch {
     let tensor = |values: Vec<f64>, shape: (usize, usize, usize, usize)| {
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
     };
-    Batch { images: tensor(images, (count, 3, SIDE, SIDE)), labels: tensor(labels, (count, 2, 1, 1)) }
+    let target = Target::Labels(tensor(labels, (count, 2, 1, 1)));
+    Batch { images: tensor(images, (count, 3, SIDE, SIDE)), target }
+}
+
+/// The same photos with masks: the block is the class, a photo of no class has none.
+fn masked(first: usize, count: usize) -> Batch {
+    let mask = |photo: usize, pixel: usize| {
+        let inside = (4..10 + photo % 5 * 4).contains(&(pixel / SIDE)) && (4..24).contains(&(pixel % SIDE));
+        if inside { ((photo + 1) % 3) as u8 } else { 0 }
+    };
+    let masks = (first..first + count).flat_map(|photo| (0..SIDE * SIDE).map(move |pixel| mask(photo, pixel)));
+    let masks = Tensor::from_vec(masks.collect::<Vec<u8>>(), (count, 1, SIDE, SIDE), &Device::Cpu).unwrap();
+    Batch { target: Target::Masks(masks), ..photos(first, count, DType::F32) }
 }
 
 /// Every parameter's gradient, by name.
@@ -106,7 +118,8 @@ fn four_batches_of_four_have_the_gradient_of_one_of_sixteen() {
             let apart = distance(&large, &small);
             assert!(apart < tolerance, "{loss:?} {dtype:?}: {apart:e}");
             assert_eq!(sums.photos, 16);
-            assert!((sums.classification - whole.classification).abs() < tolerance * whole.classification);
+            let [one, other] = [sums, whole].map(|losses| losses.classification.unwrap());
+            assert!((one - other).abs() < tolerance * other);
             let [one, other] = [sums, whole].map(|losses| losses.segmentation.unwrap());
             assert!(other > 0.0 && (one - other).abs() < tolerance * other, "{loss:?} {dtype:?}: {one} {other}");
         }
@@ -122,7 +135,8 @@ fn a_plain_mean_of_the_parts_would_not_do() {
         .iter()
         .map(|batch| {
             let masks = model.forward(&batch.images, &Pass::evaluation()).unwrap().masks;
-            let labels = wseg_cuda_runner::dense::Dense::new(batch.labels.clone()).unwrap();
+            let Target::Labels(labels) = &batch.target else { panic!("image labels") };
+            let labels = wseg_cuda_runner::dense::Dense::new(labels.clone()).unwrap();
             let own = supervise(&masks, &batch.images, &labels, &recipe.pamr().unwrap(), &recipe.cutoff()).unwrap();
             own.pseudo.tensor().sum_all().unwrap().to_scalar().unwrap()
         })
@@ -180,8 +194,10 @@ fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
 }
 
 /// Five batches an epoch, some photos of which are `spoilt`.
+#[derive(Default)]
 struct Photos {
     spoilt: Option<(usize, usize)>,
+    masked: bool,
 }
 
 impl Source for Photos {
@@ -191,7 +207,8 @@ impl Source for Photos {
 
     fn epoch<'a>(&'a self, epoch: usize) -> Box<dyn Iterator<Item = Result<Batch>> + 'a> {
         Box::new((0..5).map(move |index| {
-            let mut batch = photos(epoch * 20 + index * 4, 4, DType::F32);
+            let first = epoch * 20 + index * 4;
+            let mut batch = if self.masked { masked(first, 4) } else { photos(first, 4, DType::F32) };
             if self.spoilt == Some((epoch, index)) {
                 batch.images = batch.images.affine(0.0, f64::NAN)?;
             }
@@ -233,10 +250,19 @@ impl Observer for Saver {
 
 #[test]
 fn a_training_goes_on_bit_for_bit_from_wherever_it_was_saved() {
-    let recipe = Recipe { accumulate: 2, clip: 1.0, warmup: 2, ..recipe() };
-    let source = Photos { spoilt: None };
-    let (whole, mut observer) = (model(DType::F32), Saver::default());
-    Training::new(&whole, &recipe).unwrap().run(&source, &mut observer).unwrap();
+    goes_on_bit_for_bit(ModelKind::SingleStage, &Photos::default());
+}
+
+#[test]
+fn a_training_on_masks_does_so_too() {
+    goes_on_bit_for_bit(ModelKind::DeepLab, &Photos { masked: true, ..Photos::default() });
+}
+
+fn goes_on_bit_for_bit(kind: ModelKind, source: &Photos) {
+    let recipe = Recipe { accumulate: 2, clip: 1.0, warmup: 2, schedule: Schedule::Poly, ..recipe() };
+    let whole = Model::new(tiny::config(kind), 5, DType::F32, &Device::Cpu).unwrap();
+    let mut observer = Saver::default();
+    Training::new(&whole, &recipe).unwrap().run(source, &mut observer).unwrap();
     let steps: Vec<usize> = observer.steps.iter().map(|report| report.step).collect();
     assert_eq!(steps, [0, 1, 2, 3, 4, 5], "five batches are two steps of two");
     assert_eq!(observer.saved.len(), 6 + 3, "after every step and every epoch");
@@ -244,11 +270,11 @@ fn a_training_goes_on_bit_for_bit_from_wherever_it_was_saved() {
     for (index, bytes) in states.iter().enumerate() {
         let saved = Saved::parse(bytes).unwrap();
         assert_eq!(saved.note(), &json!({ "seen": index }));
-        let again = Model::new(tiny::config(ModelKind::SingleStage), 6, DType::F32, &Device::Cpu).unwrap();
+        let again = Model::new(tiny::config(kind), 6, DType::F32, &Device::Cpu).unwrap();
         let mut training = Training::new(&again, &recipe).unwrap();
         training.restore(&saved).unwrap();
         assert!(training.encode(saved.note().clone()).unwrap() == *bytes, "{index}: what was read is not the same");
-        training.run(&source, &mut Saver::default()).unwrap();
+        training.run(source, &mut Saver::default()).unwrap();
         assert!(checkpoint::encode(&again).unwrap() == end, "from {index}");
     }
 }
@@ -258,7 +284,7 @@ fn an_observer_ends_a_training_where_it_can_go_on() {
     let (recipe, model) = (recipe(), model(DType::F32));
     let mut observer = Saver { end: Some(3), ..Saver::default() };
     let mut training = Training::new(&model, &recipe).unwrap();
-    training.run(&Photos { spoilt: None }, &mut observer).unwrap();
+    training.run(&Photos::default(), &mut observer).unwrap();
     assert_eq!((observer.steps.len(), training.position()), (3, Position { epoch: 0, batch: 3, step: 3 }));
 }
 
@@ -266,8 +292,10 @@ fn an_observer_ends_a_training_where_it_can_go_on() {
 fn a_loss_that_is_not_finite_names_the_step_and_its_photos() {
     let (recipe, model) = (Recipe { accumulate: 2, ..recipe() }, model(DType::F32));
     let mut observer = Saver::default();
-    let error =
-        Training::new(&model, &recipe).unwrap().run(&Photos { spoilt: Some((1, 3)) }, &mut observer).unwrap_err();
+    let error = Training::new(&model, &recipe)
+        .unwrap()
+        .run(&Photos { spoilt: Some((1, 3)), ..Photos::default() }, &mut observer)
+        .unwrap_err();
     assert!(matches!(&error, Error::NotFinite { step: 4, files, .. } if files == &["photo-1-2.jpg", "photo-1-3.jpg"]));
     let sentence = error.to_string();
     assert!(sentence.contains("at step 4 ") && sentence.contains("photo-1-2.jpg, photo-1-3.jpg"), "{sentence}");
@@ -292,7 +320,7 @@ fn weights_that_are_not_finite_are_not_saved() {
 fn saved_states_that_are_damaged_or_of_another_training_are_refused_in_a_sentence() {
     let (recipe, own) = (recipe(), model(DType::F32));
     let mut observer = Saver { end: Some(1), ..Saver::default() };
-    Training::new(&own, &recipe).unwrap().run(&Photos { spoilt: None }, &mut observer).unwrap();
+    Training::new(&own, &recipe).unwrap().run(&Photos::default(), &mut observer).unwrap();
     let bytes = &observer.saved[0];
     for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
         let error = Saved::parse(&bytes[..cut]).unwrap_err();
@@ -336,7 +364,7 @@ fn no_damage_to_a_saved_state_panics() {
     let (recipe, own) = (recipe(), model(DType::F32));
     let mut observer = Saver { end: Some(1), ..Saver::default() };
     let mut training = Training::new(&own, &recipe).unwrap();
-    training.run(&Photos { spoilt: None }, &mut observer).unwrap();
+    training.run(&Photos::default(), &mut observer).unwrap();
     let bytes = &observer.saved[0];
     let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     let mut random = 1_u64;

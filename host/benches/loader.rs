@@ -10,16 +10,17 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use wseg::{
     data::{
-        augment::{Augment, Change, Variation, normalise},
-        loader::{Labelled, Loader, Loading, Shape},
+        augment::{Augment, Change, Frame, Variation, normalise},
+        loader::{Annotation, Labelled, Loader, Loading, Shape},
     },
     picture,
     synth::{self, Split, Synth},
 };
-use wseg_cuda_runner::train::Source as _;
+use wseg_cuda_runner::{infer::Base, train::Source as _};
 
 const PHOTOS: usize = 64;
 const SIDE: usize = 321;
+const FRAME: Frame = Frame { side: SIDE, base: Base::Photo };
 const QUALITY: u8 = 90;
 
 /// Synthetic photos of 500x375 pixels, grained like a camera's so that their files are as large as those of real photos.
@@ -32,7 +33,7 @@ fn photos(folder: &std::path::Path) -> Vec<Labelled> {
         let path = folder.join(format!("{number}.jpg"));
         let file = std::fs::File::create(&path).expect("a file in a temporary folder");
         JpegEncoder::new_with_quality(file, QUALITY).encode_image(&photo).expect("an RGB photo");
-        Labelled { photo: path, present: vec![true; 20] }
+        Labelled { photo: path, annotation: Annotation::Labels(vec![true; 20]) }
     };
     (0..PHOTOS).map(photo).collect()
 }
@@ -61,7 +62,7 @@ fn stages(c: &mut Criterion) {
     });
     let photo = picture::read_photo(&paths[0]).expect("a photo");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let drawn = Augment::default().draw((500, 375), &mut rng);
+    let drawn = Augment::default().draw((500, 375), FRAME, &mut rng);
     let crop = Variation { changes: Vec::new(), ..drawn.clone() };
     group.bench_function("crop and resize", |b| b.iter(|| crop.apply(black_box(&photo), SIDE).expect("a crop")));
     let pixels = crop.apply(&photo, SIDE).expect("a crop").pixels;
@@ -77,7 +78,7 @@ fn stages(c: &mut Criterion) {
     for workers in [1, 2] {
         group.bench_function(format!("{PHOTOS} photos, {workers} workers"), |b| {
             let loading = Loading { workers: Some(workers), skip_bad: false };
-            let shape = Shape { batch: 16, side: SIDE };
+            let shape = Shape { batch: 16, frame: FRAME };
             let load = || Loader::new(samples.clone(), Augment::default(), shape, 1, loading).expect("photos");
             // A fresh loader has no photo in memory yet.
             let run = |loader: Loader| {

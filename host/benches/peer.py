@@ -4,6 +4,7 @@
     peer.py training --network resnet50 --batch 2 --size 321     # a step of SGD: forward, losses, backward, update
     peer.py view --network resnet38 --batch 1 --size 321         # a forward pass, softmax included
     peer.py pamr --size 81                                       # 21 classes, 48 neighbours, 10 iterations
+    peer.py depthwise --size 41 --stride 2                       # 728 kernels of 3x3, forward and all gradients
 
 Needs torch. Written for this project from the description of the method; layer shapes, frozen norms and losses are those
 of `wseg train --preset NAME`, weights are random.
@@ -220,6 +221,16 @@ def work(arguments):
                 pamr(image, masks)
 
         return once
+    if arguments.what == "depthwise":
+        stride, dilation = arguments.stride, arguments.dilation
+        x, weight = torch.randn(n, 728, size, size, requires_grad=True), torch.randn(728, 1, 3, 3, requires_grad=True)
+
+        def once():
+            x.grad = weight.grad = None
+            y = F.conv2d(x, weight, None, stride, dilation, dilation, 728)
+            y.backward(torch.ones_like(y))
+
+        return once
     network = SingleStage({"resnet50": ResNet50, "resnet38": ResNet38}[arguments.network]())
     images, labels = torch.rand(n, 3, size, size), torch.zeros(n, CLASSES)
     labels[:, [3, 7]] = 1
@@ -245,18 +256,22 @@ def work(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["training", "view", "pamr"])
+    parser.add_argument("what", choices=["training", "view", "pamr", "depthwise"])
     parser.add_argument("--network", choices=["resnet50", "resnet38"], default="resnet50")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=321)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--dilation", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     once = work(arguments)
-    once()
-    times = []
-    for _ in range(arguments.runs):
+    # What is short is measured more often.
+    times, often = [], 30 if arguments.what == "depthwise" else 1
+    for _ in range(often):
+        once()
+    for _ in range(often * arguments.runs):
         start = time.perf_counter()
         once()
         times.append((time.perf_counter() - start) * 1e3)

@@ -14,8 +14,13 @@ use crate::{
     settings::Settings,
 };
 
-/// The layers that make the class scores, one row of weights a class, and whose network each belongs to.
-const SCORES: [(&str, ModelKind); 2] = [("last_conv.8.weight", ModelKind::SingleStage), ("fc8.weight", ModelKind::Cam)];
+/// The layers that make the class scores, one row of weights a class, and whose network each belongs to. DeepLab's has a
+/// row for the background, too.
+const SCORES: [(&str, ModelKind); 3] = [
+    ("last_conv.8.weight", ModelKind::SingleStage),
+    ("fc8.weight", ModelKind::Cam),
+    ("decoder.last_conv.8.weight", ModelKind::DeepLab),
+];
 
 /// The network of `preset` with the weights in `path`. Its classes are named in the file `classes`; without one, twenty
 /// classes are Pascal VOC's.
@@ -26,13 +31,17 @@ pub fn adopt(path: &Path, preset: &str, classes: Option<&Path>) -> Result<(Model
     let settings = Settings::preset(preset)?;
     let state = weights::read(path)?;
     let (kind, count) = scores(&state).ok_or_else(|| {
-        let [(single_stage, _), (cam, _)] = SCORES;
+        let [(single_stage, _), (cam, _), (deeplab, _)] = SCORES;
         let problem = format!(
-            "holds no layer of class scores (`{single_stage}`, or `{cam}` of the baseline): it can start a training \
-             with `wseg train --weights`, but not predict"
+            "holds no layer of class scores (`{single_stage}`, `{cam}` of the baseline, or `{deeplab}`): it can start a \
+             training with `wseg train --weights`, but not predict"
         );
         Error::input(path, problem)
     })?;
+    if (kind == ModelKind::DeepLab) != (settings.kind() == ModelKind::DeepLab) {
+        let problem = format!("these are the weights of a {kind}, which the preset `{preset}` is not for");
+        return Err(Error::input(path, problem));
+    }
     let config = settings.network_for(kind, names(path, count, classes)?);
     weights::model(state, config, DType::F32, &Device::Cpu).map_err(|error| match error {
         wseg_cuda_runner::Error::Config(problem) => {
@@ -44,7 +53,10 @@ pub fn adopt(path: &Path, preset: &str, classes: Option<&Path>) -> Result<(Model
 
 /// Which network the weights are of, and its number of classes.
 fn scores(state: &StateDict) -> Option<(ModelKind, usize)> {
-    SCORES.iter().find_map(|&(name, kind)| Some((kind, *state.get(name)?.shape().first()?)))
+    SCORES.iter().find_map(|&(name, kind)| {
+        let rows = *state.get(name)?.shape().first()?;
+        Some((kind, if kind == ModelKind::DeepLab { rows.saturating_sub(1) } else { rows }))
+    })
 }
 
 /// The names of `count` classes.

@@ -82,7 +82,7 @@ pub enum Command {
     /// Look through a data set, or write it in VOC layout.
     #[command(long_about = data::DATA)]
     Data(DataArgs),
-    /// Train a network from image labels.
+    /// Train a network from image labels, or from masks.
     #[command(long_about = help::TRAIN)]
     Train(TrainArgs),
     /// Convert weights from PyTorch's files to safetensors.
@@ -159,6 +159,22 @@ pub enum ModelKind {
     SingleStage,
     /// The baseline: class activation maps of a classifier.
     Cam,
+    /// DeepLabv3+, which learns from masks: `wseg pseudo`'s, or true ones.
+    #[value(name = "deeplab")]
+    DeepLab,
+}
+
+impl ModelKind {
+    /// As the runner calls it.
+    #[must_use]
+    pub const fn runner(self) -> wseg_cuda_runner::model::ModelKind {
+        use wseg_cuda_runner::model::ModelKind as Runner;
+        match self {
+            Self::SingleStage => Runner::SingleStage,
+            Self::Cam => Runner::Cam,
+            Self::DeepLab => Runner::DeepLab,
+        }
+    }
 }
 
 /// `wseg train`.
@@ -195,9 +211,12 @@ pub struct TrainArgs {
         ]
     )]
     pub resume: Option<PathBuf>,
-    /// Which network is trained [default: single-stage].
+    /// Which network is trained [default: the preset's: single-stage, or deeplab].
     #[arg(long, value_name = "MODEL", value_enum)]
     pub model: Option<ModelKind>,
+    /// Masks that a deeplab learns from: NAME.png for each training photo, classes from a palette or in grey, 255 is ignored.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub masks: Option<PathBuf>,
     /// Weights to start from: safetensors, a PyTorch file, or a checkpoint [default: random values].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
@@ -309,7 +328,7 @@ pub struct InspectArgs {
     /// Width and height of the photo the network is shown, in pixels [default: its training crop].
     #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(16..=4096))]
     pub size: Option<usize>,
-    /// Which network of a preset [default: single-stage].
+    /// Which network of a preset [default: what the preset is for: single-stage, or deeplab].
     #[arg(long, value_name = "MODEL", value_enum)]
     pub model: Option<ModelKind>,
     /// Classes, without the background, for the network of a preset [default: 20].

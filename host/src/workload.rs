@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use wseg_cuda_runner::{
     crf::{DenseCrf, Rgb, dense_crf},
-    model::{Model, ModelKind},
+    model::{Model, ModelKind, Supervision},
     nn::Pass,
-    train::{Batch, Recipe, Sgd, losses},
+    train::{Batch, Recipe, Sgd, Target, losses},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ pub struct Amount {
     pub classes: usize,
 }
 
-/// A preset's single-stage network with random weights, and random photos for it.
+/// A preset's network with random weights, and random photos for it.
 #[derive(Debug)]
 pub struct Workload {
     model: Model,
@@ -43,16 +43,14 @@ impl Workload {
     /// # Errors
     /// The network does not take photos of this size, or memory runs out.
     pub fn new(settings: &Settings, amount: Amount, device: &Device) -> Result<Self> {
-        let kind = ModelKind::SingleStage;
+        let kind = settings.kind();
         let model = Model::new(settings.network_for(kind, numbered_classes(amount.classes)), 1, DType::F32, device)?;
         let recipe = settings.recipe_for(kind);
         let size = amount.size.unwrap_or(model.config.crop);
         let photos = |count| Tensor::rand(-1_f32, 1_f32, (count, 3, size, size), device);
-        // Every other class is there.
-        let present = (0..amount.batch * amount.classes).map(|index| (index % 2) as f32).collect();
-        let labels = Tensor::from_vec(present, (amount.batch, amount.classes, 1, 1), device)?;
+        let target = target(kind, amount.batch, amount.classes, size, device)?;
         let optimiser = Sgd::new(&model.params.borrow(), &recipe);
-        Ok(Self { batch: Batch { images: photos(amount.batch)?, labels }, view: photos(1)?, model, recipe, optimiser })
+        Ok(Self { batch: Batch { images: photos(amount.batch)?, target }, view: photos(1)?, model, recipe, optimiser })
     }
 
     /// Width and height of the photos in pixels.
@@ -63,7 +61,7 @@ impl Workload {
         Ok(self.view.dim(3)?)
     }
 
-    /// The whole step, as in training: both losses, pseudo labels and PAMR, gradients, the optimiser.
+    /// The whole step, as in training: the losses, pseudo labels and PAMR where there are any, gradients, the optimiser.
     ///
     /// # Errors
     /// If memory runs out.
@@ -81,6 +79,25 @@ impl Workload {
     pub fn look(&self) -> Result<()> {
         self.model.forward(&self.view, &Pass::evaluation())?;
         Ok(())
+    }
+}
+
+/// Something to learn from for photos of `size` x `size` pixels, as a kind of network takes it: every other class, all over
+/// the photo where it is masks.
+///
+/// # Errors
+/// If memory runs out.
+pub fn target(kind: ModelKind, photos: usize, classes: usize, size: usize, device: &Device) -> Result<Target> {
+    match kind.supervision() {
+        Supervision::ImageLabels => {
+            let present = (0..photos * classes).map(|index| (index % 2) as f32).collect();
+            Ok(Target::Labels(Tensor::from_vec(present, (photos, classes, 1, 1), device)?))
+        }
+        Supervision::Masks => {
+            let labels =
+                (0..photos * size * size).map(|pixel| (pixel % (classes + 1) / 2 * 2) as u8).collect::<Vec<_>>();
+            Ok(Target::Masks(Tensor::from_vec(labels, (photos, 1, size, size), device)?))
+        }
     }
 }
 

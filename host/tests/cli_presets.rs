@@ -5,8 +5,23 @@ mod cli;
 use cli::{DataSet, wseg};
 
 /// The presets that are expected to be there.
-const NAMES: [&str; 9] =
-    ["small", "demo", "squeezenet", "resnet18", "resnet38", "vgg16", "resnet50", "resnet101", "xception65"];
+const NAMES: [&str; 15] = [
+    "small",
+    "demo",
+    "squeezenet",
+    "resnet18",
+    "resnet38",
+    "vgg16",
+    "resnet50",
+    "resnet101",
+    "xception65",
+    "deeplab-small",
+    "deeplab-squeezenet",
+    "deeplab-resnet18",
+    "deeplab-resnet50",
+    "deeplab-resnet101",
+    "deeplab-xception65",
+];
 
 #[test]
 fn every_preset_has_a_line_that_says_what_it_is_for() {

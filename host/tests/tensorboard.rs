@@ -38,7 +38,7 @@ fn epoch(epoch: usize) -> EpochLog {
         epoch,
         step: 100 * epoch,
         rate: 0.1 / epoch as f64,
-        loss_classification: 1.0 / epoch as f64,
+        loss_classification: Some(1.0 / epoch as f64),
         loss_segmentation: Some(2.0 / epoch as f64),
         gradient_norm: Some(3.0),
         photos_per_second: 12.5,
@@ -144,7 +144,7 @@ fn tensorboard_reads_tags_steps_values_and_images() {
     let bytes = fs::read(first).unwrap();
     fs::write(first, &bytes[..bytes.len() - 5]).unwrap();
     let mut log = RunLog::resume(&run, 2).unwrap();
-    let again = EpochLog { loss_classification: 0.125, ..epoch(3) };
+    let again = EpochLog { loss_classification: Some(0.125), ..epoch(3) };
     log.epoch(&again).unwrap();
     log.picture(3, "validation/masks", &picture(5)).unwrap();
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use candle_core::Tensor;
 
+use super::Step;
 use crate::{
     Result,
     nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, Statistics},
@@ -82,6 +83,25 @@ impl Residual {
         })
     }
 
+    /// The same block at another stride, its first 3x3 convolution at the first dilation and those after it at the second;
+    /// `None` where the map's size would change and no convolution is in the shortcut to change it there.
+    pub(super) fn moved(&self, Step { stride, dilations: [entry, inside] }: Step) -> Option<Self> {
+        let shortcut = match &self.shortcut {
+            Some(projection) => Some(projection.moved(stride, 1)),
+            None if stride == 1 => None,
+            None => return None,
+        };
+        let mut next = Some((stride, entry));
+        let mut moved = |layer: &ConvNorm| match layer.kernel() {
+            1 => layer.clone(),
+            _ => {
+                let (stride, dilation) = next.take().unwrap_or((1, inside));
+                layer.moved(stride, dilation)
+            }
+        };
+        Some(Self { inner: self.inner.iter().map(&mut moved).collect(), exit: moved(&self.exit), shortcut })
+    }
+
     /// Runs the block.
     ///
     /// # Errors
@@ -94,6 +114,23 @@ impl Residual {
         };
         self.exit.forward_onto(&inner, &shortcut, pass)
     }
+}
+
+/// Stages of blocks.
+pub(super) type Stages = [Vec<Residual>; 4];
+
+/// The stages, moved: the first block of each does the step, those after it are dilated as the step leaves it. `None` as
+/// for a block.
+pub(super) fn moved(stages: &Stages, steps: [Step; 4]) -> Option<Stages> {
+    let mut moved = stages.clone();
+    for (blocks, step) in moved.iter_mut().zip(steps) {
+        let [_, inside] = step.dilations;
+        let after = Step { stride: 1, dilations: [inside; 2] };
+        for (index, block) in blocks.iter_mut().enumerate() {
+            *block = block.moved(if index == 0 { step } else { after })?;
+        }
+    }
+    Some(moved)
 }
 
 /// Runs blocks one after the other.

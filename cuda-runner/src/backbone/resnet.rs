@@ -1,14 +1,17 @@
 //! ResNet-18, -50 and -101 (He et al. 2016) in torchvision's layout, the last stage at stride 1: stride 16.
+//!
+//! At a stride that is asked for, the network is torchvision's to the number: where a stage keeps the map's size instead
+//! of halving it, all convolutions behind are dilated, so that what the original computes is among what this one does.
 
 use candle_core::Tensor;
 
 use super::{
-    Backbone, Channels, Features,
-    residual::{EXPANSION, Residual, conv_norm, run},
+    Backbone, Channels, Features, a_trous, no_stride,
+    residual::{EXPANSION, Residual, Stages, conv_norm, moved, run},
 };
 use crate::{
     Result,
-    nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope},
+    nn::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, Statistics},
     ops,
 };
 
@@ -18,13 +21,15 @@ const STEM: usize = 64;
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 /// Strides of the stages: torchvision's, but for the last, which is 2 there. No dilation makes up for it.
 const STRIDES: [usize; 4] = [1, 2, 2, 1];
+/// torchvision's strides.
+const ORIGINAL: [usize; 4] = [1, 2, 2, 2];
 
 /// A 7x7 convolution and a 3x3 maximum down to stride 4, then stages at strides 4 (the shallow feature), 8, 16 and 16
-/// (the deep feature). The stem is fixed.
+/// (the deep feature). The stem is fixed unless norms learn.
 #[derive(Clone, Debug)]
 pub(super) struct ResNet {
     stem: ConvNorm,
-    stages: [Vec<Residual>; 4],
+    stages: Stages,
     channels: Channels,
 }
 
@@ -33,30 +38,33 @@ impl ResNet {
     ///
     /// # Errors
     /// If a name is taken.
-    pub(super) fn basic(scope: &Scope, blocks: [usize; 4]) -> Result<Self> {
-        let block =
-            |scope: &Scope, from, width, stride| Residual::basic(scope, (from, width), stride, 1, NormConfig::FIXED);
-        Self::new(scope, blocks, 1, block)
+    pub(super) fn basic(scope: &Scope, blocks: [usize; 4], norm: NormConfig) -> Result<Self> {
+        let block = |scope: &Scope, from, width, stride| Residual::basic(scope, (from, width), stride, 1, norm);
+        Self::new(scope, blocks, 1, norm, block)
     }
 
     /// `blocks` bottlenecks in each stage: ResNet-50 and ResNet-101.
     ///
     /// # Errors
     /// If a name is taken.
-    pub(super) fn bottlenecks(scope: &Scope, blocks: [usize; 4]) -> Result<Self> {
-        let block =
-            |scope: &Scope, from, width, stride| Residual::bottleneck(scope, (from, width), stride, NormConfig::FIXED);
-        Self::new(scope, blocks, EXPANSION, block)
+    pub(super) fn bottlenecks(scope: &Scope, blocks: [usize; 4], norm: NormConfig) -> Result<Self> {
+        let block = |scope: &Scope, from, width, stride| Residual::bottleneck(scope, (from, width), stride, norm);
+        Self::new(scope, blocks, EXPANSION, norm, block)
     }
 
     fn new(
         scope: &Scope,
         blocks: [usize; 4],
         expansion: usize,
+        norm: NormConfig,
         block: impl Fn(&Scope, usize, usize, usize) -> Result<Residual>,
     ) -> Result<Self> {
         let stem = ConvConfig::new(7).stride(2);
-        let stem = conv_norm(&scope.frozen(), ("conv1", "bn1"), (3, STEM), stem, NormConfig::FIXED)?;
+        let within = match norm.statistics {
+            Statistics::Learned => scope.clone(),
+            Statistics::Fixed => scope.frozen(),
+        };
+        let stem = conv_norm(&within, ("conv1", "bn1"), (3, STEM), stem, norm)?;
         let stage = |index: usize| {
             let scope = scope.at(format_args!("layer{}", index + 1));
             let (width, to) = (WIDTHS[index], expansion * WIDTHS[index]);
@@ -79,6 +87,14 @@ impl ResNet {
 impl Backbone for ResNet {
     fn channels(&self) -> Channels {
         self.channels
+    }
+
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        // Wherever a stage takes a step, its channels change: a convolution is in the shortcut.
+        match moved(&self.stages, a_trous(4, ORIGINAL, stride)) {
+            Some(stages) if [8, 16, 32].contains(&stride) => Ok(Box::new(Self { stages, ..self.clone() })),
+            _ => no_stride(stride, "8, 16 and 32"),
+        }
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Backbone, Channels, Features, residual::conv_norm};
+use super::{Backbone, Channels, Features, no_stride, residual::conv_norm};
 use crate::{
     Result,
     nn::{BatchNorm, Conv, ConvConfig, ConvNorm, NormConfig, Pass, Scope},
@@ -129,6 +129,13 @@ fn stage(scope: &Scope, stage: &Stage) -> Result<Vec<Block>> {
 impl Backbone for ResNet38 {
     fn channels(&self) -> Channels {
         Channels { shallow: STAGES[1].widths[2], deep: DEEP }
+    }
+
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        match stride {
+            8 => Ok(Box::new(self.clone())),
+            _ => no_stride(stride, "8"),
+        }
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backbone, Channels, Features,
-    residual::{Residual, conv_norm, run},
+    Backbone, Channels, Features, a_trous, no_stride,
+    residual::{Residual, Stages, conv_norm, moved, run},
 };
 use crate::{
     Result,
@@ -33,7 +33,7 @@ impl Default for Size {
 #[derive(Clone, Debug)]
 pub struct Small {
     stem: [ConvNorm; 2],
-    stages: [Vec<Residual>; 4],
+    stages: Stages,
     channels: Channels,
 }
 
@@ -70,6 +70,14 @@ impl Small {
 impl Backbone for Small {
     fn channels(&self) -> Channels {
         self.channels
+    }
+
+    /// Of its four stages the second and the last halve the map's size, the last only at stride 16.
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        match moved(&self.stages, a_trous(4, [1, 2, 1, 2], stride)) {
+            Some(stages) if [8, 16].contains(&stride) => Ok(Box::new(Self { stages, ..self.clone() })),
+            _ => no_stride(stride, "8, and 16 if its last stage is wider or narrower than the one before"),
+        }
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Backbone, Channels, Features};
+use super::{Backbone, Channels, Features, no_stride};
 use crate::{
     Error, Result,
     nn::{Conv, ConvConfig, Pass, Scope},
@@ -59,6 +59,8 @@ const DEEP: usize = 512;
 pub(super) struct SqueezeNet {
     stem: Conv,
     groups: [Vec<Fire>; 3],
+    /// Whether the last maximum halves the map's size, as torchvision's does.
+    original: bool,
 }
 
 impl SqueezeNet {
@@ -78,6 +80,7 @@ impl SqueezeNet {
         Ok(Self {
             stem: Conv::new(&scope.at(0).frozen(), 3, STEM, stem)?,
             groups: [group(fine)?, group(middle)?, group(coarse)?],
+            original: false,
         })
     }
 }
@@ -85,6 +88,19 @@ impl SqueezeNet {
 impl Backbone for SqueezeNet {
     fn channels(&self) -> Channels {
         Channels { shallow: SHALLOW, deep: DEEP }
+    }
+
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        let mut network = self.clone();
+        let dilation = match stride {
+            8 => 2,
+            16 => 1,
+            _ => return no_stride(stride, "8 and 16"),
+        };
+        network.original = stride == 16;
+        let [_, _, coarse] = &mut network.groups;
+        coarse.iter_mut().for_each(|fire| fire.squares = fire.squares.moved(1, dilation));
+        Ok(Box::new(network))
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {
@@ -100,7 +116,11 @@ impl Backbone for SqueezeNet {
         let half = ops::relu(&self.stem.forward(images, pass)?)?;
         let shallow = run(ops::max_pool2d_ceil(&half, 3, 2, 0)?, fine)?;
         let eighth = run(ops::max_pool2d_ceil(&shallow, 3, 2, 0)?, middle)?;
-        let deep = run(ops::max_pool2d(&eighth, 3, 1, 1)?, coarse)?;
+        let pooled = match self.original {
+            true => ops::max_pool2d_ceil(&eighth, 3, 2, 0)?,
+            false => ops::max_pool2d(&eighth, 3, 1, 1)?,
+        };
+        let deep = run(pooled, coarse)?;
         Ok(Features { shallow, deep })
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Backbone, Channels, Features};
+use super::{Backbone, Channels, Features, no_stride};
 use crate::{
     Result,
     nn::{Conv, ConvConfig, Pass, Scope},
@@ -56,6 +56,13 @@ impl Vgg16 {
 impl Backbone for Vgg16 {
     fn channels(&self) -> Channels {
         Channels { shallow: STAGES[2].0, deep: DEEP }
+    }
+
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        match stride {
+            8 => Ok(Box::new(self.clone())),
+            _ => no_stride(stride, "8"),
+        }
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {

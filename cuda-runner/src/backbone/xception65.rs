@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Backbone, Channels, Features, residual::conv_norm};
+use super::{Backbone, Channels, Features, Normalisation, no_stride, residual::conv_norm};
 use crate::{
     Result,
     nn::{ConvConfig, ConvNorm, NormConfig, Pass, Rectified, Scope, SeparableConv, Statistics},
@@ -100,6 +100,16 @@ impl Block {
         Ok(Self { inner: [layer(0, from, 1)?, layer(1, first, 1)?], exit: layer(2, second, stride)?, shortcut })
     }
 
+    /// The same parameters with the step and the dilation of another output stride.
+    fn moved(&self, (stride, dilation): (usize, usize)) -> Self {
+        let shortcut = match &self.shortcut {
+            Shortcut::Projection(projection) => Shortcut::Projection(Box::new(projection.moved(stride, 1))),
+            other => other.clone(),
+        };
+        let inner = self.inner.each_ref().map(|layer| layer.moved(1, dilation));
+        Self { inner, exit: self.exit.moved(stride, dilation), shortcut }
+    }
+
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let inner = self.inner.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, pass))?;
         match &self.shortcut {
@@ -145,6 +155,18 @@ impl Xception65 {
 impl Backbone for Xception65 {
     fn channels(&self) -> Channels {
         Channels { shallow: FORMS[0].widths[2], deep: FORMS[4].widths[2] }
+    }
+
+    fn photos(&self) -> Normalisation {
+        Normalisation::SYMMETRIC
+    }
+
+    fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {
+        if ![8, 16, 32].contains(&stride) {
+            return no_stride(stride, "8, 16 and 32");
+        }
+        let blocks = self.blocks.iter().zip(steps(stride)).map(|(block, step)| block.moved(step)).collect();
+        Ok(Box::new(Self { blocks, ..self.clone() }))
     }
 
     fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Features> {

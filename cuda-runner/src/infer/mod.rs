@@ -48,6 +48,17 @@ pub struct Inference {
     pub background_power: f64,
 }
 
+impl Base {
+    /// What a photo of this height and width is scaled by at scale 1, for a network trained on crops of `crop` pixels.
+    #[must_use]
+    pub fn unit(self, (height, width): (usize, usize), crop: usize) -> f64 {
+        match self {
+            Self::Photo => 1.0,
+            Self::Crop => crop as f64 / ((height * width).max(1) as f64).sqrt(),
+        }
+    }
+}
+
 impl Default for Inference {
     /// The paper's for WideResNet-38.
     fn default() -> Self {
@@ -59,10 +70,7 @@ impl Inference {
     /// Height and width of the view of a photo at `scale`, for a network trained on crops of `crop` pixels.
     #[must_use]
     pub fn view(&self, (height, width): (usize, usize), crop: usize, scale: f64) -> (usize, usize) {
-        let unit = match self.base {
-            Base::Photo => 1.0,
-            Base::Crop => crop as f64 / ((height * width).max(1) as f64).sqrt(),
-        };
+        let unit = self.base.unit((height, width), crop);
         let side = |pixels: usize| ((pixels as f64 * unit * scale).round() as usize).max(1);
         (side(height), side(width))
     }
@@ -101,8 +109,8 @@ pub struct Prediction {
     pub masks: Dense,
     /// The most likely channel of each pixel, row-major, 0 = background.
     pub labels: Vec<u8>,
-    /// Largest `sigmoid(score)` over the views, of each class.
-    pub confidence: Vec<f32>,
+    /// Largest `sigmoid(score)` over the views, of each class; `None` from a network without class scores.
+    pub confidence: Option<Vec<f32>>,
 }
 
 impl<'a> Merge<'a> {
@@ -135,11 +143,9 @@ impl<'a> Merge<'a> {
         if n != photos.len() || n == 0 {
             return Err(Error::Config(format!("{n} views cannot be those of {} photos", photos.len())));
         }
-        let Classified { scores, masks, .. } = photos[0].model.forward(views, &Pass::evaluation())?;
+        let classified = photos[0].model.forward(views, &Pass::evaluation())?;
         for (index, photo) in photos.iter_mut().enumerate() {
-            let own = |all: &Dense| Dense::new(all.tensor().narrow(0, index, 1)?);
-            let classified = Classified { scores: own(&scores)?, masks: own(&masks)?, logits: None };
-            photo.add_classified(&classified, (h, w), mirrored)?;
+            photo.add_classified(&classified.of(index)?, (h, w), mirrored)?;
         }
         Ok(())
     }
@@ -151,43 +157,52 @@ impl<'a> Merge<'a> {
     pub fn add_classified(&mut self, classified: &Classified, (h, w): (usize, usize), mirrored: bool) -> Result<()> {
         let masks = self.model.masks_at(classified, h, w)?;
         let masks = restore_view(&masks, self.height, self.width, mirrored)?;
-        let confidence = sigmoid(&classified.scores)?;
+        let confidence = classified.scores.as_ref().map(sigmoid).transpose()?;
         self.sum = Some(match self.sum.take() {
             Some(sum) => sum.add(&masks)?,
             None => masks,
         });
-        self.confidence = Some(match self.confidence.take() {
-            Some(best) => best.maximum(&confidence)?,
-            None => confidence,
-        });
+        self.confidence = match (self.confidence.take(), confidence) {
+            (Some(best), Some(confidence)) => Some(best.maximum(&confidence)?),
+            (best, confidence) => best.or(confidence),
+        };
         self.views += 1;
         Ok(())
     }
 
     /// Merges the views so far. A class is kept if `present` says so, or, without it, if its confidence in any view exceeds
-    /// `threshold`; the background goes to the power `background_power`.
+    /// `threshold` (every class, if the network has no class scores); the background goes to the power
+    /// `background_power`.
     ///
     /// # Errors
     /// [`Error::Config`] if there was no view; or if memory runs out.
     pub fn finish(&self, present: Option<&[bool]>, threshold: f64, background_power: f64) -> Result<Prediction> {
-        let (Some(sum), Some(best)) = (&self.sum, &self.confidence) else {
+        let Some(sum) = &self.sum else {
             return Err(Error::Config("a prediction needs at least one view".to_owned()));
         };
-        let confidence: Vec<f32> = best.tensor().flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?;
-        let kept: Vec<f32> = confidence
-            .iter()
-            .enumerate()
-            .map(|(class, &confidence)| match present {
-                Some(present) => present.get(class).copied().unwrap_or(false),
-                None => f64::from(confidence) > threshold,
-            })
-            .map(|kept| if kept { 1.0 } else { 0.0 })
-            .collect();
-        let classes = kept.len();
+        let confidence: Option<Vec<f32>> = match &self.confidence {
+            Some(best) => Some(best.tensor().flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?),
+            None => None,
+        };
+        let classes = sum.shape().c.saturating_sub(1);
+        let kept = kept_classes(classes, present, confidence.as_deref(), threshold);
+        let kept: Vec<f32> = kept.into_iter().map(|kept| if kept { 1.0 } else { 0.0 }).collect();
         let kept = Tensor::from_vec(kept, (1, classes, 1, 1), sum.tensor().device())?;
         let kept = Dense::new(kept.to_dtype(sum.tensor().dtype())?)?;
         let masks = finish_merge(sum, self.views, &kept, background_power)?;
         let labels = masks.tensor().argmax(1)?.flatten_all()?.to_dtype(candle_core::DType::U8)?.to_vec1()?;
         Ok(Prediction { masks, labels, confidence })
     }
+}
+
+/// Which classes are kept: those that `present` names, or, without it, those whose confidence exceeds `threshold`; all of
+/// them where there is neither.
+#[must_use]
+pub fn kept_classes(classes: usize, present: Option<&[bool]>, confidence: Option<&[f32]>, threshold: f64) -> Vec<bool> {
+    let is_kept = |class: usize| match (present, confidence) {
+        (Some(present), _) => present.get(class).copied().unwrap_or(false),
+        (None, Some(confidence)) => confidence.get(class).is_some_and(|&confidence| f64::from(confidence) > threshold),
+        (None, None) => true,
+    };
+    (0..classes).map(is_kept).collect()
 }

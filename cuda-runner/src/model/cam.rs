@@ -43,7 +43,7 @@ impl Network for CamNet {
         let pooled = dropped.sum(Axes::Spatial)?.affine(1.0 / (h * w) as f64, 0.0)?;
         let scores = Dense::new(self.classifier.forward(pooled.tensor(), pass)?)?;
         let activations = self.classifier.forward(&features.deep.detach(), pass)?.detach();
-        Ok(Classified { scores, masks: Dense::new(activations)?, logits: None })
+        Ok(Classified { scores: Some(scores), masks: Dense::new(activations)?, logits: None })
     }
 
     fn masks_at(&self, classified: &Classified, h: usize, w: usize) -> Result<Dense> {

@@ -17,6 +17,29 @@ pub enum ModelKind {
     SingleStage,
     /// The baseline: class activation maps.
     Cam,
+    /// DeepLabv3+, the second stage.
+    #[serde(rename = "deeplab")]
+    DeepLab,
+}
+
+/// What a network learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supervision {
+    /// Which classes an image shows.
+    ImageLabels,
+    /// The class of each pixel.
+    Masks,
+}
+
+impl ModelKind {
+    /// What it learns from.
+    #[must_use]
+    pub const fn supervision(self) -> Supervision {
+        match self {
+            Self::SingleStage | Self::Cam => Supervision::ImageLabels,
+            Self::DeepLab => Supervision::Masks,
+        }
+    }
 }
 
 impl std::fmt::Display for ModelKind {
@@ -24,7 +47,28 @@ impl std::fmt::Display for ModelKind {
         f.write_str(match self {
             Self::SingleStage => "single-stage",
             Self::Cam => "cam",
+            Self::DeepLab => "deeplab",
         })
+    }
+}
+
+/// What a DeepLab has beside the parts of its encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeepLabConfig {
+    /// Stride of the deep feature in training; the pyramid's dilations are for it.
+    pub output_stride: usize,
+    /// Stride of the deep feature at prediction: half of it sees finer, at four times the work.
+    pub prediction_stride: usize,
+    /// Whether the 3x3 convolutions behind the backbone, the pyramid's and the decoder's, are separable.
+    #[serde(default)]
+    pub separable: bool,
+}
+
+impl Default for DeepLabConfig {
+    /// The published one on ResNets; on Xception it is separable.
+    fn default() -> Self {
+        Self { output_stride: 16, prediction_stride: 16, separable: false }
     }
 }
 
@@ -40,12 +84,25 @@ pub struct Architecture {
     pub skip: usize,
     /// Channels of the decoder.
     pub width: usize,
-    /// The stochastic gate's rate.
+    /// The stochastic gate's rate; no other network than the single-stage one reads it.
+    #[serde(default = "default_psi")]
     pub psi: f64,
-    /// The constant background score `y_0`.
+    /// The constant background score `y_0`; no other network than the single-stage one reads it.
+    #[serde(default = "default_background")]
     pub background: f64,
     /// The head's dropout.
     pub head: HeadConfig,
+    /// What a DeepLab has beside these; no other network reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deeplab: Option<DeepLabConfig>,
+}
+
+fn default_psi() -> f64 {
+    wseg_core::gate::Gate::default().psi
+}
+
+fn default_background() -> f64 {
+    wseg_core::pooling::Pooling::default().background
 }
 
 impl Architecture {
@@ -57,10 +114,18 @@ impl Architecture {
             aspp: AsppConfig::default(),
             skip: 48,
             width: 256,
-            psi: wseg_core::gate::Gate::default().psi,
-            background: wseg_core::pooling::Pooling::default().background,
+            psi: default_psi(),
+            background: default_background(),
             head: HeadConfig::default(),
+            deeplab: None,
         }
+    }
+
+    /// The published DeepLabv3+ on a backbone.
+    #[must_use]
+    pub fn deeplab(backbone: BackboneConfig) -> Self {
+        let aspp = AsppConfig { dilations: [6, 12, 18], fixed_statistics: false, ..AsppConfig::default() };
+        Self { aspp, deeplab: Some(DeepLabConfig::default()), ..Self::paper(backbone) }
     }
 }
 
@@ -68,7 +133,7 @@ impl Architecture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Single-stage or CAM.
+    /// Which network.
     pub model: ModelKind,
     /// Names of the object classes; the background, channel 0 of every mask, is not among them.
     pub classes: Vec<String>,
@@ -89,7 +154,8 @@ impl NetworkConfig {
         let bad = |key: &str, range: &str| Err(Error::Config(format!("`{key}` must be {range}")));
         let width = 1..=8192;
         let rate = 0.0..1.0;
-        let Architecture { backbone, aspp, skip, width: decoder, psi, background, head } = &self.architecture;
+        let Architecture { backbone, aspp, skip, width: decoder, psi, background, head, deeplab } = &self.architecture;
+        let strides = deeplab.map_or([16; 2], |deeplab| [deeplab.output_stride, deeplab.prediction_stride]);
         let small = backbone.small.unwrap_or_default();
         match self {
             _ if self.classes.is_empty() || self.classes.len() > 254 => bad("classes", "1 to 254 names"),
@@ -99,6 +165,9 @@ impl NetworkConfig {
             _ if aspp.dilations.iter().any(|d| !(1..=512).contains(d)) => bad("aspp.dilations", "1 to 512"),
             _ if small.widths.iter().any(|w| !width.contains(w)) => bad("backbone.small.widths", "1 to 8192"),
             _ if small.blocks.iter().any(|b| !(1..=64).contains(b)) => bad("backbone.small.blocks", "1 to 64"),
+            _ if strides.iter().any(|stride| ![8, 16, 32].contains(stride)) => {
+                bad("deeplab.output_stride` and `deeplab.prediction_stride", "8, 16 or 32")
+            }
             _ if !(-100.0..=100.0).contains(background) => bad("background", "-100 to 100"),
             _ if !rate.contains(psi) => bad("psi", "at least 0 and below 1"),
             _ if !rate.contains(&aspp.dropout) => bad("aspp.dropout", "at least 0 and below 1"),

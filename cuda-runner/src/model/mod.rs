@@ -1,7 +1,8 @@
-//! Whole networks: the single-stage model and the CAM baseline, behind one trait.
+//! Whole networks behind one trait: the single-stage model, the CAM baseline, and DeepLabv3+ for the second stage.
 
 mod cam;
 mod config;
+mod deeplab;
 mod single_stage;
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
@@ -10,7 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use wseg_core::{Corners, Kernels as _, pamr::Pamr, pseudo::Cutoff};
 
 pub use cam::CamNet;
-pub use config::{Architecture, ModelKind, NetworkConfig};
+pub use config::{Architecture, DeepLabConfig, ModelKind, NetworkConfig, Supervision};
+pub use deeplab::DeepLab;
 pub use single_stage::SingleStage;
 
 use crate::{
@@ -24,18 +26,34 @@ pub const IMAGE_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Standard deviation of ImageNet's RGB values, of photos in 0..=1.
 pub const IMAGE_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// What a network says of a batch in the terms of image labels.
+/// What a network says of a batch: of every pixel, and, if it learns from image labels, of every image.
 #[derive(Clone, Debug)]
 pub struct Classified {
-    /// Class scores `[n, c, 1, 1]`, to be compared with 0 or put through a sigmoid.
-    pub scores: Dense,
+    /// Class scores `[n, c, 1, 1]`, to be compared with 0 or put through a sigmoid; `None` from a network that judges
+    /// pixels alone and so takes no class for absent: DeepLab.
+    pub scores: Option<Dense>,
     /// Masks with background `[n, c + 1, h', w']` at the network's own resolution.
     pub masks: Dense,
-    /// Scores with background `[n, c + 1, h', w']`, what the segmentation loss works on; `None` for CAM.
+    /// Scores with background `[n, c + 1, h', w']`, what losses against masks work on; `None` for CAM.
     pub logits: Option<Dense>,
 }
 
-/// A network with class scores and masks.
+impl Classified {
+    /// What was said of one image of the batch.
+    ///
+    /// # Errors
+    /// If there is no such image.
+    pub fn of(&self, index: usize) -> Result<Self> {
+        let own = |all: &Dense| Dense::new(all.tensor().narrow(0, index, 1)?);
+        Ok(Self {
+            scores: self.scores.as_ref().map(own).transpose()?,
+            masks: own(&self.masks)?,
+            logits: self.logits.as_ref().map(own).transpose()?,
+        })
+    }
+}
+
+/// A network that makes masks.
 pub trait Network: std::fmt::Debug {
     /// Runs the network.
     ///
@@ -54,6 +72,14 @@ pub trait Network: std::fmt::Debug {
     /// # Errors
     /// If memory runs out.
     fn masks_at(&self, classified: &Classified, h: usize, w: usize) -> Result<Dense>;
+
+    /// Looks at photos to be predicted at another stride of the deep feature.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the network has one stride, or not this one.
+    fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        Err(Error::Config(format!("this network cannot predict at stride {stride}; only a deeplab has a choice")))
+    }
 }
 
 /// A network, its configuration and its parameters.
@@ -100,10 +126,12 @@ impl Model {
     pub fn in_store(config: NetworkConfig, params: Rc<RefCell<Params>>) -> Result<Self> {
         config.check()?;
         let backbone = backbone::build(&Scope::root(&params, Origin::Old), &config.architecture.backbone)?;
+        let backbone = backbone::for_photos(backbone);
         let head = Scope::root(&params, Origin::New);
         let network: Box<dyn Network> = match config.model {
             ModelKind::SingleStage => Box::new(SingleStage::new(&head, backbone, &config)?),
             ModelKind::Cam => Box::new(CamNet::new(&head, backbone, &config)?),
+            ModelKind::DeepLab => Box::new(DeepLab::new(&head, backbone.as_ref(), &config)?),
         };
         Ok(Self { config, params, network })
     }
@@ -117,6 +145,18 @@ impl Model {
     /// If memory runs out.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Classified> {
         self.network.forward(images, pass)
+    }
+
+    /// Looks at photos to be predicted at another stride of the deep feature; the parameters are the same.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the network has one stride, or not this one; nothing is changed then.
+    pub fn set_prediction_stride(&mut self, stride: usize) -> Result<()> {
+        self.network.set_prediction_stride(stride)?;
+        if let Some(deeplab) = &mut self.config.architecture.deeplab {
+            deeplab.prediction_stride = stride;
+        }
+        Ok(())
     }
 
     /// Masks at image size; see [`Network::masks_at`].

@@ -38,11 +38,11 @@ impl SingleStage {
         let Architecture { aspp, skip, width, psi, background, head, .. } = &config.architecture;
         Ok(Self {
             backbone,
-            aspp: Aspp::new(&scope.at("aspp"), channels.deep, aspp)?,
+            aspp: Aspp::new(&scope.at("aspp"), channels.deep, aspp, false)?,
             decoder: Decoder::new(scope, channels.shallow, aspp.width, *skip, *width)?,
             cue: GlobalCue::new(&scope.at("shallow_mask"), channels.shallow, *width)?,
             gate: Gate { psi: *psi },
-            head: Head::new(scope, *width, config.classes.len(), *head)?,
+            head: Head::new(scope, (*width, *width), config.classes.len(), *head, false)?,
             pooling: Pooling { background: *background, ..Pooling::default() },
         })
     }
@@ -70,7 +70,7 @@ impl Network for SingleStage {
         let scores = Dense::new(self.head.forward(mixed.tensor(), pass)?)?;
         let classified = scores.classify(&self.pooling)?;
         let logits = with_background(&scores, self.pooling.background)?;
-        Ok(Classified { scores: classified.scores, masks: classified.masks, logits: Some(logits) })
+        Ok(Classified { scores: Some(classified.scores), masks: classified.masks, logits: Some(logits) })
     }
 
     fn masks_at(&self, classified: &Classified, h: usize, w: usize) -> Result<Dense> {

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{ConvConfig, ConvNorm, NormConfig, Pass, Scope};
+use super::{ConvConfig, ConvNorm, NormConfig, Pass, Scope, square::Square};
 use crate::Result;
 
 /// Size of the pyramid.
@@ -30,36 +30,43 @@ impl Default for AsppConfig {
 /// The pyramid: 1x1, three dilated 3x3, global average, concatenated and mixed.
 #[derive(Clone, Debug)]
 pub struct Aspp {
-    branches: [ConvNorm; 4],
+    point: ConvNorm,
+    squares: [Square; 3],
     global: ConvNorm,
     mix: ConvNorm,
     dropout: f64,
 }
 
 impl Aspp {
-    /// Creates `aspp1`..`aspp4`, `global_avg_pool`, `conv1` and `bn1` in `scope`.
+    /// Creates `aspp1`..`aspp4`, `global_avg_pool`, `conv1` and `bn1` in `scope`; the 3x3 branches are separable if asked.
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, from: usize, config: &AsppConfig) -> Result<Self> {
+    pub fn new(scope: &Scope, from: usize, config: &AsppConfig, separable: bool) -> Result<Self> {
         let norm = if config.fixed_statistics { NormConfig::FIXED } else { NormConfig::LEARNED };
         let width = config.width;
-        let branch = |index: usize, geometry| {
+        let point = scope.at("aspp1");
+        let point = (&point.at("atrous_conv"), &point.at("bn"));
+        let square = |index: usize, dilation| {
             let scope = scope.at(format_args!("aspp{index}"));
-            ConvNorm::new((&scope.at("atrous_conv"), &scope.at("bn")), from, width, geometry, norm)
+            let plain = (&scope.at("atrous_conv"), &scope.at("bn"));
+            Square::new(plain, &scope, separable, (from, width), dilation, norm)
         };
         let [near, middle, far] = config.dilations;
         Ok(Self {
-            branches: [
-                branch(1, ConvConfig::new(1))?,
-                branch(2, ConvConfig::new(3).dilation(near))?,
-                branch(3, ConvConfig::new(3).dilation(middle))?,
-                branch(4, ConvConfig::new(3).dilation(far))?,
-            ],
+            point: ConvNorm::new(point, from, width, ConvConfig::new(1), norm)?,
+            squares: [square(2, near)?, square(3, middle)?, square(4, far)?],
             global: ConvNorm::in_sequence(&scope.at("global_avg_pool"), 1, from, width, ConvConfig::new(1), norm)?,
             mix: ConvNorm::new((&scope.at("conv1"), &scope.at("bn1")), 5 * width, width, ConvConfig::new(1), norm)?,
             dropout: config.dropout,
         })
+    }
+
+    /// The same parameters with other dilations of the 3x3 branches.
+    #[must_use]
+    pub fn dilated(&self, dilations: [usize; 3]) -> Self {
+        let squares = std::array::from_fn(|index| self.squares[index].dilated(dilations[index]));
+        Self { squares, ..self.clone() }
     }
 
     /// Runs the pyramid.
@@ -72,8 +79,9 @@ impl Aspp {
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         let mut context = Vec::with_capacity(5);
-        for branch in &self.branches {
-            context.push(branch.forward(x, pass)?);
+        context.push(self.point.forward(x, pass)?);
+        for square in &self.squares {
+            context.push(square.forward(x, pass)?);
         }
         let global = self.global.forward(&x.mean_keepdim(3)?.mean_keepdim(2)?, pass)?;
         let (n, c, _, _) = global.dims4()?;

@@ -49,6 +49,17 @@ impl ConvNorm {
         Self { relu: false, ..self }
     }
 
+    /// The same parameters with another step and distance of the taps; the map's size is kept but for the step.
+    #[must_use]
+    pub(crate) fn moved(&self, stride: usize, dilation: usize) -> Self {
+        Self { conv: self.conv.moved(stride, dilation), ..self.clone() }
+    }
+
+    /// Side of the convolution's kernel.
+    pub(crate) const fn kernel(&self) -> usize {
+        self.conv.kernel()
+    }
+
     /// Runs the block.
     ///
     /// # Shapes

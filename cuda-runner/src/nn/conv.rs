@@ -82,6 +82,17 @@ impl Conv {
         })
     }
 
+    /// The same parameters with another step and distance of the taps; the map's size is kept but for the step.
+    #[must_use]
+    pub(crate) fn moved(&self, stride: usize, dilation: usize) -> Self {
+        Self { config: self.config.stride(stride).dilation(dilation), ..self.clone() }
+    }
+
+    /// Side of the kernel.
+    pub(crate) const fn kernel(&self) -> usize {
+        self.config.kernel
+    }
+
     /// Convolves.
     ///
     /// # Shapes

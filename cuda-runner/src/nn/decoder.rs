@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use wseg_core::Corners;
 
-use super::{Conv, ConvConfig, ConvNorm, NormConfig, Pass, Scope};
+use super::{Conv, ConvConfig, ConvNorm, NormConfig, Pass, Scope, square::Square};
 use crate::{Result, ops};
 
 /// Joins the deep feature, upsampled, with a narrow projection of the shallow one (METHOD.md, step 3).
@@ -62,23 +62,32 @@ impl Default for HeadConfig {
 /// Two 3x3 convolutions and the scores (METHOD.md, step 6).
 #[derive(Clone, Debug)]
 pub struct Head {
-    first: ConvNorm,
-    second: ConvNorm,
+    first: Square,
+    second: Square,
     scores: Conv,
     config: HeadConfig,
 }
 
 impl Head {
-    /// Creates `last_conv` in `scope`.
+    /// Creates `last_conv` in `scope`; the 3x3 convolutions are separable if asked.
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(scope: &Scope, width: usize, classes: usize, config: HeadConfig) -> Result<Self> {
+    pub fn new(
+        scope: &Scope,
+        (from, width): (usize, usize),
+        classes: usize,
+        config: HeadConfig,
+        separable: bool,
+    ) -> Result<Self> {
         let scope = scope.at("last_conv");
-        let block = |index| ConvNorm::in_sequence(&scope, index, width, width, ConvConfig::new(3), NormConfig::LEARNED);
+        let block = |index: usize, from| {
+            let (at, norm) = (scope.at(index), NormConfig::LEARNED);
+            Square::new((&at, &scope.at(index + 1)), &at, separable, (from, width), 1, norm)
+        };
         Ok(Self {
-            first: block(0)?,
-            second: block(4)?,
+            first: block(0, from)?,
+            second: block(4, width)?,
             scores: Conv::scores(&scope.at(8), width, classes, ConvConfig::new(1).with_bias())?,
             config,
         })
@@ -87,7 +96,7 @@ impl Head {
     /// Scores of every class at every position.
     ///
     /// # Shapes
-    /// x `[n, width, h, w]` -> `[n, classes, h, w]`
+    /// x `[n, from, h, w]` -> `[n, classes, h, w]`
     ///
     /// # Errors
     /// If the channels do not match or memory runs out.

@@ -47,6 +47,12 @@ impl SeparableConv {
         Ok(Self { depthwise, pointwise })
     }
 
+    /// The same parameters, the depthwise convolution with another step and distance of the taps.
+    #[must_use]
+    pub(crate) fn moved(&self, stride: usize, dilation: usize) -> Self {
+        Self { depthwise: self.depthwise.moved(stride, dilation), ..self.clone() }
+    }
+
     /// Runs the block.
     ///
     /// # Shapes
@@ -96,6 +102,12 @@ impl DepthwiseNorm {
             rectified,
             trainable: conv.is_trainable(),
         })
+    }
+
+    fn moved(&self, stride: usize, dilation: usize) -> Self {
+        let kernel = self.weight.dims()[3];
+        let ConvConfig { stride, dilation, padding, .. } = ConvConfig::new(kernel).stride(stride).dilation(dilation);
+        Self { geometry: ops::Conv2d { stride, padding, dilation }, ..self.clone() }
     }
 
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {

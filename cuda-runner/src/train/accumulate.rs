@@ -7,21 +7,24 @@
 //! keep the gradients of both losses apart instead would take a second backward pass, which costs about two forward
 //! ones, and the memory of a second gradient.)
 //!
+//! Against masks that are given, a part counts by its labelled pixels and their classes' weights, which need no network.
+//!
 //! The gradient equals the large batch's where batch norms are frozen and nothing is dropped; norms that learn see a
 //! part's statistics, and random numbers are drawn for each part.
 
-use candle_core::{DType, Tensor, backprop::GradStore};
+use candle_core::{DType, backprop::GradStore};
 use wseg_core::{Axes, Tensor as _};
 
 use super::{
-    Batch, Losses, Position, Recipe, SegmentationLoss, StepReport,
-    step::{pseudo_labels, scalar},
+    Batch, Losses, Position, Recipe, SegmentationLoss, StepReport, Target,
+    step::{Share, pseudo_labels, scalar},
 };
 use crate::{
     Error, Result,
     dense::Dense,
     model::Model,
     nn::{Kind, Pass},
+    ops,
 };
 
 /// Losses of a step, those of its batches as if they were one.
@@ -29,8 +32,8 @@ use crate::{
 pub struct StepLosses {
     /// Photos in all batches.
     pub photos: usize,
-    /// Classification loss.
-    pub classification: f64,
+    /// Classification loss; `None` against masks.
+    pub classification: Option<f64>,
     /// Segmentation loss; `None` if it is off.
     pub segmentation: Option<f64>,
 }
@@ -44,17 +47,6 @@ impl StepLosses {
     }
 }
 
-/// What a batch contributes to its step.
-#[derive(Clone, Debug)]
-struct Share {
-    /// Factor of its classification loss.
-    classification: f64,
-    /// Factor of its segmentation loss.
-    segmentation: f64,
-    /// Its pseudo labels as bytes, where they have been made already.
-    pseudo: Option<Tensor>,
-}
-
 /// Losses and gradient of one step over `batches`, as if they were one batch. `pass` gives the random numbers of each.
 ///
 /// # Errors
@@ -66,15 +58,18 @@ pub fn gradients(
     segments: bool,
     pass: &dyn Fn(usize) -> Pass,
 ) -> Result<(StepLosses, GradStore)> {
-    let by_claims = batches.len() > 1 && segments && recipe.segmentation_loss == SegmentationLoss::Paper;
     let mut shares = by_photos(batches)?;
-    if by_claims {
-        keeping_statistics(model, || claim(model, batches, recipe, pass, &mut shares))?;
+    if batches.len() > 1 && !by_labels(batches, model.config.classes.len() + 1, recipe, &mut shares)? {
+        // Image labels alone: what is claimed has yet to be seen.
+        let by_claims = segments && recipe.segmentation_loss == SegmentationLoss::Paper;
+        if by_claims {
+            keeping_statistics(model, || claim(model, batches, recipe, pass, &mut shares))?;
+        }
     }
     let (mut sums, mut sum) = (StepLosses::default(), None::<GradStore>);
     for (index, (batch, share)) in batches.iter().zip(shares).enumerate() {
         let classified = model.forward(&batch.images, &pass(index))?;
-        let pseudo = match share.pseudo {
+        let pseudo = match &share.pseudo {
             Some(bytes) => Some(Dense::new(bytes.to_dtype(batch.images.dtype())?)?),
             None if segments => pseudo_labels(&classified, batch, recipe)?,
             None => None,
@@ -82,13 +77,18 @@ pub fn gradients(
         let losses = Losses::of(&classified, batch, pseudo.as_ref(), recipe)?;
         drop((classified, pseudo));
         sums.photos += batch.photos()?;
-        sums.classification += share.classification * scalar(&losses.classification)?;
-        if let Some(segmentation) = &losses.segmentation {
-            *sums.segmentation.get_or_insert(0.0) += share.segmentation * scalar(segmentation)?;
+        let parts = [
+            (&losses.classification, share.classification, &mut sums.classification),
+            (&losses.segmentation, share.segmentation, &mut sums.segmentation),
+        ];
+        for (loss, factor, sum) in parts {
+            if let Some(loss) = loss {
+                *sum.get_or_insert(0.0) += factor * scalar(loss)?;
+            }
         }
         let total = match batches.len() {
             1 => losses.total,
-            _ => losses.weighted(share.classification, share.segmentation * recipe.segmentation_weight)?,
+            _ => losses.share(&share, recipe)?,
         };
         let gradients = total.backward()?;
         sum = Some(match sum {
@@ -108,6 +108,21 @@ fn by_photos(batches: &[Batch]) -> Result<Vec<Share>> {
     let all = photos.iter().sum::<usize>().max(1) as f64;
     let share = |photos| Share { classification: photos / all, segmentation: photos / all, pseudo: None };
     Ok(photos.into_iter().map(|photos| share(photos as f64)).collect())
+}
+
+/// Where masks are given, lets every batch count by the weight of its labelled pixels; `false` where they are not.
+fn by_labels(batches: &[Batch], channels: usize, recipe: &Recipe, shares: &mut [Share]) -> Result<bool> {
+    let weights = recipe.weights(channels)?;
+    let mut labelled = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let Target::Masks(masks) = &batch.target else { return Ok(false) };
+        labelled.push(ops::pixel_weight(masks, &weights)?);
+    }
+    let all: f64 = labelled.iter().sum();
+    for (share, labelled) in shares.iter_mut().zip(labelled) {
+        share.segmentation = if all > 0.0 { labelled / all } else { 0.0 };
+    }
+    Ok(true)
 }
 
 /// Makes the pseudo labels of every batch; its segmentation loss then counts by the pixels they claim.

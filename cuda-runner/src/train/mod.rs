@@ -15,7 +15,7 @@ pub use observe::{Observer, Source, StepReport};
 pub use optimiser::{Group, Sgd};
 pub use recipe::{Recipe, Schedule, SegmentationLoss};
 pub use saved::{Position, Saved};
-pub use step::{Batch, Losses, losses};
+pub use step::{Batch, Losses, Target, losses, mask_loss};
 
 use crate::{
     Error, Result,
@@ -103,7 +103,7 @@ fn steps<'a>(
 
 /// Refuses to go on once a loss is NaN or infinite: every further step would be lost.
 fn finite(losses: &StepLosses, source: &dyn Source, at: Position, batches: usize) -> Result<()> {
-    if losses.classification.is_finite() && losses.segmentation.is_none_or(f64::is_finite) {
+    if [losses.classification, losses.segmentation].into_iter().flatten().all(f64::is_finite) {
         return Ok(());
     }
     Err(Error::NotFinite {

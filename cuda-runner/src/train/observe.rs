@@ -37,9 +37,9 @@ pub struct StepReport {
     pub photos: usize,
     /// Base learning rate of the step.
     pub rate: f64,
-    /// Classification loss.
-    pub classification: f64,
-    /// Segmentation loss; `None` in classification-only epochs and for CAM.
+    /// Classification loss; `None` where masks supervise.
+    pub classification: Option<f64>,
+    /// Segmentation loss, or the cross entropy against masks; `None` in classification-only epochs and for CAM.
     pub segmentation: Option<f64>,
     /// Euclidean norm of the whole gradient before it was clipped; `None` where the recipe does not clip.
     pub gradient_norm: Option<f64>,

@@ -27,9 +27,9 @@ pub enum SegmentationLoss {
     Gated,
 }
 
-/// The recipe of a training run. The default is the paper's for WideResNet-38.
+/// The recipe of a training run. The default, also of a key that is missing, is the paper's for WideResNet-38.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// Passes over the training photos.
     pub epochs: usize,
@@ -59,6 +59,8 @@ pub struct Recipe {
     pub segmentation_loss: SegmentationLoss,
     /// Weight of the segmentation loss beside the classification loss.
     pub segmentation_weight: f64,
+    /// Weights of the classes in the loss against masks, background first; empty: all are alike.
+    pub class_weights: Vec<f64>,
     /// Share of the old average kept at each step in the averaged weights that are evaluated and saved; 0: no average.
     pub average: f64,
     /// PAMR's dilations, in pixels of the masks.
@@ -93,6 +95,7 @@ impl Default for Recipe {
             multipliers: [1.0, 2.0, 10.0, 20.0],
             segmentation_loss: SegmentationLoss::Paper,
             segmentation_weight: 1.0,
+            class_weights: Vec::new(),
             average: 0.0,
             pamr_dilations: pamr.dilations.to_vec(),
             pamr_iterations: pamr.iterations,
@@ -138,6 +141,20 @@ impl Recipe {
         Pass::training(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(draw))
     }
 
+    /// The weights of `channels` classes, the background among them, in the loss against masks.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the recipe has weights for another number of classes.
+    pub fn weights(&self, channels: usize) -> Result<Vec<f64>> {
+        match self.class_weights.len() {
+            0 => Ok(vec![1.0; channels]),
+            count if count == channels => Ok(self.class_weights.clone()),
+            count => Err(Error::Config(format!(
+                "`class_weights` has {count} numbers, but there are {channels} classes, the background among them"
+            ))),
+        }
+    }
+
     /// PAMR as the recipe wants it.
     ///
     /// # Errors
@@ -176,6 +193,7 @@ impl Recipe {
             _ if !(0.0..=1e9).contains(&self.clip) => bad("clip", "0 or more"),
             _ if !(0.0..1.0).contains(&self.average) => bad("average", "at least 0 and below 1"),
             _ if !(0.0..=1e6).contains(&self.segmentation_weight) => bad("segmentation_weight", "0 or more"),
+            _ if self.class_weights.iter().any(|w| !(0.0..=1e6).contains(w)) => bad("class_weights", "0 or more"),
             _ if self.multipliers.iter().any(|m| !(0.0..=1e6).contains(m)) => bad("multipliers", "0 or more"),
             _ if self.pamr_dilations.is_empty() => bad("pamr_dilations", "1 or more distances"),
             _ if self.pamr_dilations.iter().any(|d| !(1..=4096).contains(d)) => bad("pamr_dilations", "1 to 4096"),

@@ -1,22 +1,32 @@
 //! One training step: losses of a batch.
 
 use candle_core::Tensor;
-use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
+use wseg_core::{Corners, Kernels as _, Tensor as _, loss::gated_segmentation_loss_mean};
 
 use super::{Recipe, SegmentationLoss};
 use crate::{
-    Result,
+    Error, Result,
     dense::Dense,
     model::{Classified, Model, supervise},
+    ops,
 };
 
-/// A batch of photos with their image labels.
+/// A batch of photos with what is to be learned from them.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// `[n, 3, h, w]`, normalised.
     pub images: Tensor,
-    /// `[n, c, 1, 1]` in {0, 1}.
-    pub labels: Tensor,
+    /// What supervises.
+    pub target: Target,
+}
+
+/// What supervises a batch.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Which classes each image shows: `[n, c, 1, 1]` in {0, 1}.
+    Labels(Tensor),
+    /// The class of each pixel, 0 for the background, [`ops::IGNORED`] for none: `[n, 1, h, w]` of bytes.
+    Masks(Tensor),
 }
 
 impl Batch {
@@ -34,59 +44,115 @@ impl Batch {
 pub struct Losses {
     /// What is minimised.
     pub total: Tensor,
-    /// `L_cls` (12).
-    pub classification: Tensor,
-    /// `L_seg` (21-23), if it is on.
+    /// `L_cls` (12); `None` against masks.
+    pub classification: Option<Tensor>,
+    /// `L_seg` (21-23) if it is on, or the cross entropy against masks.
     pub segmentation: Option<Tensor>,
 }
 
-/// `L_cls`, and `L_seg` if `segments`: steps 1 to 13 of the method. `step` draws the random numbers.
+/// The losses of a batch: against image labels `L_cls`, and `L_seg` if `segments` (steps 1 to 13 of the method); against
+/// masks the cross entropy. `step` draws the random numbers.
 ///
 /// # Errors
-/// If memory runs out.
+/// [`Error::Config`] if the network does not learn from such a target; or if memory runs out.
 pub fn losses(model: &Model, batch: &Batch, recipe: &Recipe, segments: bool, step: usize) -> Result<Losses> {
     let classified = model.forward(&batch.images, &recipe.pass(step, 0))?;
     let pseudo = if segments { pseudo_labels(&classified, batch, recipe)? } else { None };
     Losses::of(&classified, batch, pseudo.as_ref(), recipe)
 }
 
-/// The pseudo labels of a batch's own masks, `[n, c + 1, h, w]`; `None` for CAM, which learns nothing from them.
+/// The pseudo labels of a batch's own masks, `[n, c + 1, h, w]`; `None` for CAM, which learns nothing from them, and where
+/// masks are given.
 pub(super) fn pseudo_labels(classified: &Classified, batch: &Batch, recipe: &Recipe) -> Result<Option<Dense>> {
-    if classified.logits.is_none() {
-        return Ok(None);
-    }
-    let labels = Dense::new(batch.labels.clone())?;
+    let (Target::Labels(labels), Some(_)) = (&batch.target, &classified.logits) else { return Ok(None) };
+    let labels = Dense::new(labels.clone())?;
     let own = supervise(&classified.masks, &batch.images, &labels, &recipe.pamr()?, &recipe.cutoff())?;
     Ok(Some(own.pseudo))
 }
 
+/// The cross entropy of a network's scores against given masks, over the scores brought to the masks' size.
+///
+/// # Shapes
+/// logits with background `[n, c + 1, h', w']`, masks `[n, 1, h, w]` of bytes -> `[1, 1, 1, 1]`
+///
+/// # Errors
+/// [`Error::Config`] if a class weight is missing; or if shapes do not match, a label is no class, or memory runs out.
+pub fn mask_loss(logits: &Dense, masks: &Tensor, recipe: &Recipe) -> Result<Dense> {
+    let (_, _, h, w) = masks.dims4()?;
+    let weights = recipe.weights(logits.shape().c)?;
+    let logits = logits.resize(h, w, Corners::Aligned)?;
+    Dense::new(ops::pixel_cross_entropy(logits.tensor(), masks, &weights)?)
+}
+
 impl Losses {
-    /// The losses of what a network said of a batch; without pseudo labels, of the image labels alone.
+    /// The losses of what a network said of a batch; against image labels without pseudo labels, of these alone.
     pub(super) fn of(classified: &Classified, batch: &Batch, pseudo: Option<&Dense>, recipe: &Recipe) -> Result<Self> {
-        let labels = Dense::new(batch.labels.clone())?;
-        let classification = classified.scores.soft_margin(&labels)?.into_tensor();
-        let segmentation = match (&classified.logits, pseudo) {
-            (Some(logits), Some(pseudo)) => Some(match recipe.segmentation_loss {
+        match (&batch.target, &classified.scores, &classified.logits) {
+            (Target::Labels(labels), Some(scores), logits) => {
+                Self::against_labels(scores, logits.as_ref().zip(pseudo), &Dense::new(labels.clone())?, recipe)
+            }
+            (Target::Masks(masks), _, Some(logits)) => {
+                let loss = mask_loss(logits, masks, recipe)?.into_tensor();
+                Ok(Self { total: loss.clone(), classification: None, segmentation: Some(loss) })
+            }
+            (Target::Labels(_), None, _) => {
+                Err(Error::Config("this network learns from masks, not from image labels".to_owned()))
+            }
+            (Target::Masks(_), _, None) => {
+                Err(Error::Config("this network learns from image labels, not from masks".to_owned()))
+            }
+        }
+    }
+
+    fn against_labels(
+        scores: &Dense,
+        segments: Option<(&Dense, &Dense)>,
+        labels: &Dense,
+        recipe: &Recipe,
+    ) -> Result<Self> {
+        let classification = scores.soft_margin(labels)?.into_tensor();
+        let segmentation = match segments {
+            Some((logits, pseudo)) => Some(match recipe.segmentation_loss {
                 SegmentationLoss::Paper => logits.segmentation_loss(pseudo)?.into_tensor(),
-                SegmentationLoss::Gated => gated_segmentation_loss_mean(logits, pseudo, &labels)?.into_tensor(),
+                SegmentationLoss::Gated => gated_segmentation_loss_mean(logits, pseudo, labels)?.into_tensor(),
             }),
-            _ => None,
+            None => None,
         };
         let total = match &segmentation {
             Some(segmentation) => classification.add(&segmentation.affine(recipe.segmentation_weight, 0.0)?)?,
             None => classification.clone(),
         };
-        Ok(Self { total, classification, segmentation })
+        Ok(Self { total, classification: Some(classification), segmentation })
     }
 
-    /// The sum of the losses, each times its factor.
-    pub(super) fn weighted(&self, classification: f64, segmentation: f64) -> Result<Tensor> {
-        let total = self.classification.affine(classification, 0.0)?;
-        Ok(match &self.segmentation {
-            Some(loss) => total.add(&loss.affine(segmentation, 0.0)?)?,
-            None => total,
-        })
+    /// The losses of a batch that is a part of a step, as they count in it.
+    pub(super) fn share(&self, share: &Share, recipe: &Recipe) -> Result<Tensor> {
+        let (classification, segmentation) = (&self.classification, &self.segmentation);
+        // Beside a classification loss, the segmentation loss has its weight.
+        let weight = if classification.is_some() { recipe.segmentation_weight } else { 1.0 };
+        let parts = [(classification, share.classification), (segmentation, share.segmentation * weight)];
+        let mut total = None::<Tensor>;
+        for (loss, factor) in parts {
+            let Some(loss) = loss else { continue };
+            let part = loss.affine(factor, 0.0)?;
+            total = Some(match total {
+                Some(total) => total.add(&part)?,
+                None => part,
+            });
+        }
+        Ok(total.unwrap_or_else(|| self.total.clone()))
     }
+}
+
+/// What a batch contributes to its step.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    /// Factor of its classification loss.
+    pub(super) classification: f64,
+    /// Factor of its segmentation loss.
+    pub(super) segmentation: f64,
+    /// Its pseudo labels as bytes, where they have been made already.
+    pub(super) pseudo: Option<Tensor>,
 }
 
 /// A loss as a number.

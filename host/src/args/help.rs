@@ -8,7 +8,11 @@ Examples:
 
 /// What `wseg train` does.
 pub(super) const TRAIN: &str = "\
-Train a network from image labels.
+Train a network from image labels, or a DeepLabv3+ from masks.
+
+With --model deeplab, masks are what is learned: NAME.png in --masks DIR for each photo of the training split, such as \
+`wseg pseudo` makes them, or true ones; pixels of value 255 are ignored. All that follows is about the other networks, \
+which never see a mask.
 
 Only the photos and their image labels (which classes a photo shows) are used for learning. The labels come from \
 DIR/labels.csv; if there is no such file, they are derived from the training split's masks, and those masks are read \
@@ -32,6 +36,7 @@ Examples:
   wseg train --data shapes --preset small --out runs/shapes
   wseg train --data shapes --preset small --model cam --out runs/shapes-cam --seed 1
   wseg train --data mine --preset small --weights runs/shapes/best.safetensors --out runs/mine
+  wseg train --data shapes --preset deeplab-small --masks shapes/SegmentationClass --out runs/supervised
   wseg train --resume runs/mine
   wseg train --config runs/mine/run.toml --set rate=0.05 --out runs/mine-slower
   wseg train --data voc --preset resnet38 --weights FILE --batch 4 --set accumulate=4 --out runs/voc

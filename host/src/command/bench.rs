@@ -131,7 +131,7 @@ fn rate(value: f64) -> String {
     format!("{value:.2}")
 }
 
-/// Speeds of a preset's single-stage network.
+/// Speeds of a preset's network.
 #[derive(Debug, Serialize)]
 struct Network {
     preset: String,

@@ -77,6 +77,7 @@ pub fn run(args: &DemoArgs, console: &Console) -> Result<()> {
             model: kind,
             data: &dataset,
             data_path: &folder,
+            masks: None,
             out: &out,
             json: false,
             weights: None,

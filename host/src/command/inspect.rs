@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 use wseg_cuda_runner::{
-    model::{Model, ModelKind, NetworkConfig},
+    model::{Model, NetworkConfig},
     nn::{Fill, Kind, Params, Pass, graph_bytes},
     train::{self, Batch, Recipe, checkpoint},
     weights::{self, RawTensor, StateDict},
@@ -18,6 +18,7 @@ use crate::{
     console::Console,
     report::table::Table,
     settings::{PRESETS, Settings, numbered_classes},
+    workload,
 };
 
 /// Classes of a preset's network unless asked otherwise: Pascal VOC's.
@@ -67,10 +68,7 @@ impl Fill for Zeros {
 
 fn inspect_preset(name: &str, args: &InspectArgs, console: &Console) -> Result<()> {
     let settings = Settings::preset(name)?;
-    let kind = match args.model.unwrap_or_default() {
-        args::ModelKind::SingleStage => ModelKind::SingleStage,
-        args::ModelKind::Cam => ModelKind::Cam,
-    };
+    let kind = settings.kind_for(name, args.model.map(args::ModelKind::runner))?;
     let classes = numbered_classes(args.classes.unwrap_or(CLASSES));
     let params = Params::filled(Box::new(Zeros), DType::F32, &Device::Cpu);
     let model = Model::in_store(settings.network_for(kind, classes), params)?;
@@ -112,8 +110,9 @@ impl<'a> Network<'a> {
         let pass = Pass::recording();
         model.forward(&images, &pass)?;
         let recording = pass.into_recording();
-        let labels = Tensor::ones((1, model.config.classes.len(), 1, 1), DType::F32, &Device::Cpu)?;
-        let training_bytes = graph_bytes(&train::losses(model, &Batch { images, labels }, recipe, true, 0)?.total);
+        let classes = model.config.classes.len();
+        let target = workload::target(model.config.model, 1, classes, size, &Device::Cpu)?;
+        let training_bytes = graph_bytes(&train::losses(model, &Batch { images, target }, recipe, true, 0)?.total);
 
         let params = model.params.borrow();
         let names = recording.names(&params);

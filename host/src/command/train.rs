@@ -7,7 +7,7 @@ use crate::{
     args::{self, KeyValue, TrainArgs},
     console::Console,
     data::{Dataset, Options, loader::Loading},
-    settings::{Config, DEFAULT_PRESET, Origin, Settings},
+    settings::{Config, DEFAULT_DEEPLAB_PRESET, DEFAULT_PRESET, Origin, Settings},
     training::{BEST, LAST, RECORD, Run},
 };
 
@@ -31,6 +31,7 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<()> {
         model: plan.model,
         data: &data,
         data_path: &plan.data,
+        masks: plan.masks.as_deref(),
         out,
         json: args.json,
         weights: plan.weights.as_deref(),
@@ -56,6 +57,7 @@ struct Plan {
     preset: String,
     model: ModelKind,
     data: PathBuf,
+    masks: Option<PathBuf>,
     source: Options,
     skip_bad: bool,
     weights: Option<PathBuf>,
@@ -71,16 +73,14 @@ impl Plan {
         let config = args.config.as_deref().map(Config::read).transpose()?;
         let origin = config.as_ref().map(|config| config.run.clone()).unwrap_or_default();
         let named = args.preset.as_deref().or(config.as_ref().and_then(|config| config.preset.as_deref()));
-        let preset = named.unwrap_or(DEFAULT_PRESET).to_owned();
+        let asked = args.model.map(args::ModelKind::runner).or(origin.model);
+        let default = if asked == Some(ModelKind::DeepLab) { DEFAULT_DEEPLAB_PRESET } else { DEFAULT_PRESET };
+        let preset = named.unwrap_or(default).to_owned();
         let settings = match &config {
             Some(config) => config.settings(Some(&preset))?,
             None => Settings::preset(&preset)?,
         };
-        let model = match args.model {
-            Some(args::ModelKind::SingleStage) => ModelKind::SingleStage,
-            Some(args::ModelKind::Cam) => ModelKind::Cam,
-            None => origin.model.unwrap_or(ModelKind::SingleStage),
-        };
+        let model = settings.kind_for(&preset, asked)?;
         let settings = settings.with(&changes(args, model))?;
         let out = args.out.clone().unwrap_or_default();
         let data = data(args, &origin, args.config.as_deref())?;
@@ -90,8 +90,9 @@ impl Plan {
         super::require_fresh(&out, args.overwrite)?;
         let weights = args.weights.clone().or(origin.weights.map(PathBuf::from));
         // Other data are meant to be others.
-        let fingerprint = origin.fingerprint.filter(|_| args.data.is_none());
-        Ok(Self { settings, preset, model, data, source, skip_bad, weights, threads, fingerprint, out })
+        let fingerprint = origin.fingerprint.filter(|_| args.data.is_none() && args.masks.is_none());
+        let masks = args.masks.clone().or(origin.masks.map(PathBuf::from));
+        Ok(Self { settings, preset, model, data, masks, source, skip_bad, weights, threads, fingerprint, out })
     }
 
     /// The training in a folder, as its record says.
@@ -109,6 +110,7 @@ impl Plan {
             preset: config.preset.clone().unwrap_or_else(|| DEFAULT_PRESET.to_owned()),
             model: origin.model.unwrap_or(ModelKind::SingleStage),
             data: data(args, origin, Some(&record))?,
+            masks: args.masks.clone().or_else(|| origin.masks.clone().map(PathBuf::from)),
             source: source(args, origin),
             skip_bad: args.skip_bad || origin.skip_bad,
             weights: origin.weights.clone().map(PathBuf::from),
@@ -158,7 +160,7 @@ fn changes(args: &TrainArgs, model: ModelKind) -> Vec<KeyValue> {
         changes.extend(value.map(|value| KeyValue { key: key.to_owned(), value }));
     };
     let epochs = match model {
-        ModelKind::SingleStage => "recipe.epochs",
+        ModelKind::SingleStage | ModelKind::DeepLab => "recipe.epochs",
         ModelKind::Cam => "cam.epochs",
     };
     change(epochs, args.epochs.map(|epochs| epochs.to_string()));

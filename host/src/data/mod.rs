@@ -10,6 +10,7 @@
 //! | [`list`] | the photos of a split, one a line |
 //! | [`mod@photos`] | photos to segment: files, folders, lists |
 //! | [`mask`] | masks as files |
+//! | [`given`] | masks to learn from |
 //! | [`mat`] | MATLAB's files, in which SBD has its masks |
 //! | [`share`] | photos held out to validate on |
 //! | [`check`] | everything that is wrong with a data set |
@@ -22,6 +23,7 @@ pub mod classes;
 pub mod convert;
 pub mod dataset;
 pub mod folders;
+pub mod given;
 pub mod labels;
 pub mod layout;
 pub mod list;
@@ -35,6 +37,7 @@ mod text;
 
 pub use classes::{Classes, VOC_OBJECTS};
 pub use dataset::{Dataset, Options, Sample};
+pub use given::{GivenMask, GivenMasks};
 pub use labels::{ImageLabels, LabelSource};
 pub use list::read_list;
 pub use photos::{Photo, photos};

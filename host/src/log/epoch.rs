@@ -19,9 +19,10 @@ pub struct EpochLog {
     pub step: usize,
     /// Base learning rate of the last step.
     pub rate: f64,
-    /// Classification loss.
-    pub loss_classification: f64,
-    /// Segmentation loss; absent in classification-only epochs.
+    /// Classification loss; absent where masks supervise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_classification: Option<f64>,
+    /// Segmentation loss, or the cross entropy against masks; absent in classification-only epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_segmentation: Option<f64>,
     /// Mean length of the gradient before it is clipped; absent where it is not.
@@ -29,10 +30,11 @@ pub struct EpochLog {
     pub gradient_norm: Option<f64>,
     /// Photos a second, validation left out. The only number that another run of the same seed may have otherwise.
     pub photos_per_second: f64,
-    /// Classification loss on the validation split, where it was looked at.
+    /// Classification loss on the validation split, where it was looked at and image labels supervise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
-    /// Segmentation loss on the validation split, where it was looked at; absent for the CAM baseline.
+    /// Segmentation loss on the validation split, or the cross entropy against masks, where it was looked at; absent for the
+    /// CAM baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss_segmentation: Option<f64>,
     /// Mean average precision of the image scores in percent, over the classes that the validation split shows.
@@ -56,16 +58,22 @@ impl EpochLog {
         let Some(look) = look else { return self };
         let precision = |class: &crate::metrics::ClassRanking| (class.name.clone(), class.average_precision);
         let iou = |class: &crate::metrics::ClassReport| (class.name.clone(), class.iou);
-        let masks = look.masks.as_ref();
+        let (masks, ranking) = (look.masks.as_ref(), look.ranking.as_ref());
         Self {
-            validation_loss: Some(look.loss_classification),
+            validation_loss: look.loss_classification,
             validation_loss_segmentation: look.loss_segmentation,
-            validation_map: look.ranking.mean_average_precision,
+            validation_map: ranking.and_then(|ranking| ranking.mean_average_precision),
             validation_miou: masks.and_then(|report| report.mean_iou),
-            validation_ap: look.ranking.classes.iter().map(precision).collect(),
+            validation_ap: ranking.map(|ranking| ranking.classes.iter().map(precision).collect()).unwrap_or_default(),
             validation_iou: masks.map(|report| report.classes.iter().map(iou).collect()).unwrap_or_default(),
             ..self
         }
+    }
+
+    /// Whether the validation split was looked at.
+    #[must_use]
+    pub fn was_looked_at(&self) -> bool {
+        [self.validation_loss, self.validation_loss_segmentation, self.validation_miou].iter().any(Option::is_some)
     }
 
     /// The line of `metrics.jsonl`, without its newline.
@@ -84,7 +92,7 @@ impl EpochLog {
             percents.iter().filter_map(|(class, value)| one(&format!("{group}/{class}"), *value)).collect()
         };
         let mut scalars: Vec<(String, f64)> = [
-            one("train/loss_classification", Some(self.loss_classification)),
+            one("train/loss_classification", self.loss_classification),
             one("train/loss_segmentation", self.loss_segmentation),
             one("train/gradient_norm", self.gradient_norm),
             one("train/rate", Some(self.rate)),
@@ -105,17 +113,22 @@ impl EpochLog {
     /// The epoch in half a sentence: what a look at the validation split showed, or else the losses of its steps.
     #[must_use]
     pub fn summary(&self) -> String {
-        let (mut text, segmentation) = match self.validation_loss {
-            Some(loss) => (format!("validation loss {loss:.4}"), self.validation_loss_segmentation),
-            None => (format!("loss {:.4}", self.loss_classification), self.loss_segmentation),
+        let (start, losses) = match self.was_looked_at() {
+            true => ("validation ", [self.validation_loss, self.validation_loss_segmentation]),
+            false => ("", [self.loss_classification, self.loss_segmentation]),
         };
-        if let Some(loss) = segmentation {
-            text += &format!(", segmentation loss {loss:.4}");
-        }
+        let mut parts = match losses {
+            [Some(loss), segmentation] => {
+                let segmentation = segmentation.map(|loss| format!("segmentation loss {loss:.4}"));
+                [Some(format!("{start}loss {loss:.4}")), segmentation].into_iter().flatten().collect()
+            }
+            [None, Some(loss)] => vec![format!("{start}loss {loss:.4}")],
+            [None, None] => Vec::new(),
+        };
         for (name, percent) in [("mAP", self.validation_map), ("mIoU", self.validation_miou)] {
-            text += &percent.map_or_else(String::new, |percent| format!(", {name} {percent:.1} %"));
+            parts.extend(percent.map(|percent| format!("{name} {percent:.1} %")));
         }
-        text
+        parts.join(", ")
     }
 }
 
@@ -142,9 +155,13 @@ mod tests {
 
     #[test]
     fn a_summary_is_of_the_validation_split_where_it_was_looked_at() {
-        let mut log = EpochLog { loss_classification: 0.7, loss_segmentation: Some(0.2), ..EpochLog::default() };
+        let mut log = EpochLog { loss_classification: Some(0.7), loss_segmentation: Some(0.2), ..EpochLog::default() };
         assert_eq!(log.summary(), "loss 0.7000, segmentation loss 0.2000");
         (log.validation_loss, log.validation_map) = (Some(0.5), Some(12.34));
         assert_eq!(log.summary(), "validation loss 0.5000, mAP 12.3 %");
+        let masks = EpochLog { loss_segmentation: Some(0.2), ..EpochLog::default() };
+        assert_eq!(masks.summary(), "loss 0.2000");
+        let masks = EpochLog { validation_loss_segmentation: Some(0.3), validation_miou: Some(56.78), ..masks };
+        assert_eq!(masks.summary(), "validation loss 0.3000, mIoU 56.8 %");
     }
 }

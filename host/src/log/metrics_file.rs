@@ -134,7 +134,7 @@ mod tests {
         let again = ONE.replace("0.7", "0.6");
         let metrics = read(format!("{ONE}\n{}\n{again}\n", two())).unwrap();
         assert_eq!(metrics.epochs.len(), 1);
-        assert_eq!(metrics.epochs[0].loss_classification, 0.6);
+        assert_eq!(metrics.epochs[0].loss_classification, Some(0.6));
     }
 
     proptest! {

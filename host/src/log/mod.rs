@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn epoch(epoch: usize) -> EpochLog {
-        EpochLog { epoch, step: 10 * epoch, rate: 0.1, loss_classification: 0.5, ..EpochLog::default() }
+        EpochLog { epoch, step: 10 * epoch, rate: 0.1, loss_classification: Some(0.5), ..EpochLog::default() }
     }
 
     fn epochs(run: &Path) -> Vec<usize> {

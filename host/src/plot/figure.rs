@@ -216,7 +216,7 @@ mod tests {
         let log = |epoch: usize| EpochLog {
             epoch,
             rate: 0.1,
-            loss_classification: 1.0 / epoch as f64,
+            loss_classification: Some(1.0 / epoch as f64),
             photos_per_second: 50.0,
             validation_loss: Some(1.5 / epoch as f64),
             validation_miou: epoch.is_multiple_of(2).then_some(40.0 + epoch as f64),

@@ -40,10 +40,7 @@ pub(super) struct Subject {
 pub(super) const SUBJECTS: &[Subject] = &[
     Subject {
         title: "Classification loss",
-        numbers: &[
-            (Stage::Training, |log| Some(log.loss_classification)),
-            (Stage::Validation, |log| log.validation_loss),
-        ],
+        numbers: &[(Stage::Training, |log| log.loss_classification), (Stage::Validation, |log| log.validation_loss)],
         best: Some(Best::Lowest),
     },
     Subject {
@@ -144,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_was_not_logged_has_no_line() {
-        let log = |epoch| EpochLog { epoch, loss_classification: 1e300, rate: 0.1, ..EpochLog::default() };
+        let log = |epoch| EpochLog { epoch, loss_classification: Some(1e300), rate: 0.1, ..EpochLog::default() };
         let runs = [Curves { name: "run".to_owned(), epochs: vec![log(1), log(2)] }];
         let drawn: Vec<&str> =
             SUBJECTS.iter().filter(|subject| !subject.lines(&runs).is_empty()).map(|subject| subject.title).collect();

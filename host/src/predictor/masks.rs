@@ -18,7 +18,7 @@ pub struct Masks {
     canvas: Canvas,
     /// What is still to be done to each channel as it is read.
     finish: Vec<Finish>,
-    confidence: Vec<f32>,
+    confidence: Option<Vec<f32>>,
 }
 
 /// From the sum of all views to the mask of one channel.
@@ -58,7 +58,13 @@ impl Masks {
     }
 
     /// Of the sum of `views` views. A class is kept if `kept` says so.
-    pub(super) fn merged(canvas: Canvas, views: usize, kept: &[bool], power: f64, confidence: Vec<f32>) -> Self {
+    pub(super) fn merged(
+        canvas: Canvas,
+        views: usize,
+        kept: &[bool],
+        power: f64,
+        confidence: Option<Vec<f32>>,
+    ) -> Self {
         let views = views.max(1);
         let objects = kept.iter().map(|&kept| if kept { Finish::Object { views } } else { Finish::Absent });
         let finish = std::iter::once(Finish::Background { views, power }).chain(objects).collect();
@@ -105,10 +111,11 @@ impl Masks {
         [self.finish.len(), height, width]
     }
 
-    /// Largest `sigmoid(score)` over all that was looked at, of each class without the background.
+    /// Largest `sigmoid(score)` over all that was looked at, of each class without the background; `None` from a network
+    /// without class scores.
     #[must_use]
-    pub fn confidence(&self) -> &[f32] {
-        &self.confidence
+    pub fn confidence(&self) -> Option<&[f32]> {
+        self.confidence.as_deref()
     }
 
     /// The mask of one channel, row by row; 0 is the background. Masks do not sum to 1: see [`Self::total`].

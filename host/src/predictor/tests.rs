@@ -7,7 +7,8 @@ use crate::settings::Settings;
 
 fn model(kind: ModelKind) -> Model {
     let changes = ["network.backbone.small.widths=4,6,8,8,10", "recipe.crop=48"].map(|change| change.parse().unwrap());
-    let settings = Settings::preset("small").unwrap().with(&changes).unwrap();
+    let preset = if kind == ModelKind::DeepLab { "deeplab-small" } else { "small" };
+    let settings = Settings::preset(preset).unwrap().with(&changes).unwrap();
     let config = settings.network_for(kind, vec!["cat".to_owned(), "dog".to_owned()]);
     Model::new(config, 3, DType::F32, &Device::Cpu).unwrap()
 }
@@ -35,7 +36,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn a_photo_of_one_tile_is_as_if_looked_at_as_a_whole() {
     let dir = tempfile::tempdir().unwrap();
-    for kind in [ModelKind::SingleStage, ModelKind::Cam] {
+    for kind in [ModelKind::SingleStage, ModelKind::Cam, ModelKind::DeepLab] {
         let model = model(kind);
         let predictor = Predictor::new(&model, inference()).unwrap();
         let photo = photo(53, 37, 1);
@@ -79,7 +80,8 @@ fn a_class_that_one_tile_shows_is_kept_in_all() {
     let model = model(ModelKind::SingleStage);
     let predictor = Predictor::new(&model, inference()).unwrap().with_tile(64);
     let photo = photo(200, 90, 7);
-    let confidence = predictor.look_tiled(&photo, None, Path::new("."), 1 << 20).unwrap().confidence().to_vec();
+    let tiled = predictor.look_tiled(&photo, None, Path::new("."), 1 << 20).unwrap();
+    let confidence = tiled.confidence().unwrap().to_vec();
     let between = f64::midpoint(f64::from(confidence[0]), f64::from(confidence[1]));
     let strict = Inference { threshold: between, ..inference() };
     let mut masks =

@@ -7,7 +7,7 @@ use image::RgbImage;
 use wseg_core::{Tensor as _, activation::sigmoid, merge::restore_view};
 use wseg_cuda_runner::{
     dense::Dense,
-    infer::{Inference, Tile, tiles},
+    infer::{Inference, Tile, kept_classes, tiles},
     nn::Pass,
 };
 
@@ -29,7 +29,7 @@ impl Predictor<'_> {
         let size = (photo.height() as usize, photo.width() as usize);
         let classes = self.model.config.classes.len();
         let mut canvas = Canvas::zero(1 + classes, size, folder, in_memory)?;
-        let mut confidence = vec![0.0_f32; classes];
+        let mut confidence: Option<Vec<f32>> = None;
         let Inference { threshold, background_power, .. } = self.inference;
         for view in self.views(size) {
             for tile in tiles(size, view, self.tile) {
@@ -44,21 +44,21 @@ impl Predictor<'_> {
                 }
             }
         }
-        let kept: Vec<bool> = match present {
-            Some(present) => present.to_vec(),
-            None => confidence.iter().map(|&confidence| f64::from(confidence) > threshold).collect(),
-        };
+        let kept = kept_classes(classes, present, confidence.as_deref(), threshold);
         let views = self.inference.scales.len() * self.sides().len();
         Ok(Masks::merged(canvas, views, &kept, background_power, confidence))
     }
 
     /// The masks of a tile, at its view's size.
-    fn look_at(&self, photo: &RgbImage, tile: &Tile, mirrored: bool, confidence: &mut [f32]) -> Result<Dense> {
+    fn look_at(&self, photo: &RgbImage, tile: &Tile, mirrored: bool, best: &mut Option<Vec<f32>>) -> Result<Dense> {
         let (h, w) = tile.view;
         let view = self.seen(&[photo], tile.window, tile.view, mirrored)?;
         let classified = self.model.forward(&view, &Pass::evaluation())?;
-        let scores: Vec<f32> = sigmoid(&classified.scores)?.tensor().flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
-        confidence.iter_mut().zip(scores).for_each(|(best, score)| *best = best.max(score));
+        if let Some(scores) = &classified.scores {
+            let scores: Vec<f32> = sigmoid(scores)?.tensor().flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+            let best = best.get_or_insert_with(|| vec![0.0; scores.len()]);
+            best.iter_mut().zip(scores).for_each(|(best, score)| *best = best.max(score));
+        }
         Ok(self.model.masks_at(&classified, h, w)?)
     }
 }

@@ -39,6 +39,9 @@ pub struct Origin {
     /// Folder of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Folder of the masks it learns from, for a network that does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<String>,
     /// Folder of the Semantic Boundaries Dataset that is merged with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sbd: Option<String>,
@@ -73,9 +76,10 @@ pub struct Origin {
 
 impl Origin {
     /// The names of its keys.
-    const KEYS: [&str; 12] = [
+    const KEYS: [&str; 13] = [
         "model",
         "data",
+        "masks",
         "sbd",
         "val_share",
         "skip_bad",

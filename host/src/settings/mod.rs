@@ -16,7 +16,7 @@ use crate::{Error, Result, data::augment::Augment};
 
 pub(crate) use change::difference;
 pub use config::{Config, Origin};
-pub use preset::{DEFAULT_PRESET, PRESETS, Preset};
+pub use preset::{DEFAULT_DEEPLAB_PRESET, DEFAULT_PRESET, PRESETS, Preset};
 
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,7 @@ pub struct Settings {
     /// How to train.
     pub recipe: Recipe,
     /// What of it differs for the CAM baseline.
+    #[serde(default)]
     pub cam: CamRecipe,
     /// How training photos are varied.
     pub augment: Augment,
@@ -54,10 +55,14 @@ pub struct Validation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Best {
-    /// The lowest classification loss on the validation split: image labels are all it takes.
+    /// The lowest classification loss on the validation split: image labels are all it takes. Of a network that learns from
+    /// masks, the lowest cross entropy.
     Loss,
     /// The highest mean IoU on the validation split, which must have masks.
     Miou,
+    /// The highest mean IoU if the validation split has masks, else the lowest loss: what a network that learns from masks
+    /// goes by.
+    MiouOrLoss,
 }
 
 impl std::fmt::Display for Best {
@@ -65,6 +70,7 @@ impl std::fmt::Display for Best {
         f.write_str(match self {
             Self::Loss => "validation loss",
             Self::Miou => "validation mIoU",
+            Self::MiouOrLoss => "validation mIoU, or loss without true masks",
         })
     }
 }
@@ -89,6 +95,13 @@ pub struct CamRecipe {
     pub epochs: usize,
 }
 
+impl Default for CamRecipe {
+    /// The paper's.
+    fn default() -> Self {
+        Self { epochs: 6 }
+    }
+}
+
 /// Names of so many classes, where it does not matter what they are.
 #[must_use]
 pub fn numbered_classes(count: usize) -> Vec<String> {
@@ -96,11 +109,39 @@ pub fn numbered_classes(count: usize) -> Vec<String> {
 }
 
 impl Settings {
+    /// Which network they are for unless told otherwise: the single-stage network, or a DeepLab where its strides are set.
+    #[must_use]
+    pub const fn kind(&self) -> ModelKind {
+        match self.network.deeplab {
+            Some(_) => ModelKind::DeepLab,
+            None => ModelKind::SingleStage,
+        }
+    }
+
+    /// The network that is asked for, or, if none is, the one that these settings of a preset are for.
+    ///
+    /// # Errors
+    /// The preset is not for that network; the error names those that are.
+    pub fn kind_for(&self, preset: &str, asked: Option<ModelKind>) -> Result<ModelKind> {
+        let own = self.kind();
+        let is_deeplab = |kind| kind == ModelKind::DeepLab;
+        match asked {
+            Some(asked) if is_deeplab(asked) != is_deeplab(own) => {
+                let names = PRESETS.iter().map(|preset| preset.name);
+                let fitting =
+                    names.filter(|name| Self::preset(name).is_ok_and(|s| is_deeplab(s.kind()) == is_deeplab(asked)));
+                let fitting = fitting.collect::<Vec<_>>().join(", ");
+                Err(Error::Input(format!("the preset `{preset}` is not for a {asked}; for it there are {fitting}")))
+            }
+            asked => Ok(asked.unwrap_or(own)),
+        }
+    }
+
     /// The recipe for a kind of model.
     #[must_use]
     pub fn recipe_for(&self, model: ModelKind) -> Recipe {
         match model {
-            ModelKind::SingleStage => self.recipe.clone(),
+            ModelKind::SingleStage | ModelKind::DeepLab => self.recipe.clone(),
             ModelKind::Cam => Recipe { epochs: self.cam.epochs, ..self.recipe.clone() },
         }
     }
@@ -124,7 +165,7 @@ impl Settings {
     pub fn check(&self) -> Result<()> {
         self.recipe.check()?;
         self.recipe_for(ModelKind::Cam).check()?;
-        self.network_for(ModelKind::SingleStage, vec!["object".to_owned()]).check()?;
+        self.network_for(self.kind(), vec!["object".to_owned()]).check()?;
         let bad = |key: &str, range: &str| Err(Error::Input(format!("`{key}` must be {range}")));
         match self {
             _ if self.validation.every == 0 => return bad("validation.every", "1 or more epochs"),

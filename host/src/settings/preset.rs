@@ -14,6 +14,8 @@ pub struct Preset {
 
 /// The preset of a training that names none.
 pub const DEFAULT_PRESET: &str = "small";
+/// The preset of a DeepLab's training that names none.
+pub const DEFAULT_DEEPLAB_PRESET: &str = "deeplab-small";
 
 /// The presets.
 pub const PRESETS: &[Preset] = &[
@@ -26,6 +28,12 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "resnet50", text: include_str!("../../presets/resnet50.toml") },
     Preset { name: "resnet101", text: include_str!("../../presets/resnet101.toml") },
     Preset { name: "xception65", text: include_str!("../../presets/xception65.toml") },
+    Preset { name: "deeplab-small", text: include_str!("../../presets/deeplab-small.toml") },
+    Preset { name: "deeplab-squeezenet", text: include_str!("../../presets/deeplab-squeezenet.toml") },
+    Preset { name: "deeplab-resnet18", text: include_str!("../../presets/deeplab-resnet18.toml") },
+    Preset { name: "deeplab-resnet50", text: include_str!("../../presets/deeplab-resnet50.toml") },
+    Preset { name: "deeplab-resnet101", text: include_str!("../../presets/deeplab-resnet101.toml") },
+    Preset { name: "deeplab-xception65", text: include_str!("../../presets/deeplab-xception65.toml") },
 ];
 
 impl Preset {

@@ -2,16 +2,17 @@
 
 use crate::{
     Error, Result,
-    data::{Dataset, ImageLabels, Sample, reason},
+    data::{Dataset, GivenMask, ImageLabels, Sample, reason},
 };
 
 /// The fingerprint of a training split, 32 hexadecimal digits. It covers the class names and, in the order of the
-/// split, each photo's name, width, height, number of bytes and image labels. It does not cover what the photos show,
-/// nor where they lie. It tells accidents, not attacks (FNV-1a, 128 bits).
+/// split, each photo's name, width, height, number of bytes and image labels, and the bytes of its mask, if masks supervise
+/// (else `masks` is empty). It does not cover what the photos show, nor where they lie. It tells accidents, not attacks
+/// (FNV-1a, 128 bits).
 ///
 /// # Errors
-/// A photo is not there any more.
-pub fn fingerprint(data: &Dataset, samples: &[Sample], present: &[ImageLabels]) -> Result<String> {
+/// A photo or a mask is not there any more.
+pub fn fingerprint(data: &Dataset, samples: &[Sample], present: &[ImageLabels], masks: &[GivenMask]) -> Result<String> {
     let mut hash = Hash::default();
     for name in data.classes().names() {
         hash.text(name);
@@ -24,6 +25,11 @@ pub fn fingerprint(data: &Dataset, samples: &[Sample], present: &[ImageLabels]) 
         hash.number(u64::from(sample.size.1));
         hash.number(about.len());
         present.iter().for_each(|&shown| hash.number(u64::from(shown)));
+    }
+    for mask in masks {
+        let bytes = std::fs::read(&mask.path).map_err(|error| Error::input(&mask.path, reason(&error)))?;
+        hash.number(bytes.len() as u64);
+        hash.bytes(&bytes);
     }
     Ok(format!("{:032x}", hash.0))
 }

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `mod` | [`Run`]: everything set up, then the loop of `wseg-cuda-runner` |
+//! | `lessons` | the training photos, with their image labels or masks |
 //! | `watcher` | what is done after every step and epoch: log, validation, checkpoints |
 //! | `resume` | whether a saved training is this one |
 //! | `folder` | the files, and that only one process writes them |
@@ -20,6 +21,7 @@ mod exact;
 mod fingerprint;
 mod folder;
 mod interrupt;
+mod lessons;
 mod ranking;
 mod resume;
 mod watcher;
@@ -42,14 +44,16 @@ use crate::{
     Error, Result,
     console::Console,
     data::{
-        Dataset,
-        loader::{Labelled, Loader, Loading, Shape},
+        Dataset, GivenMasks,
+        augment::Frame,
+        loader::{Loader, Loading, Shape},
     },
     log::RunLog,
     settings::{Best, Config, Origin, Settings},
     validation::{SheetPhotos, Split},
 };
 use folder::Folder;
+use lessons::Lessons;
 use watcher::{Memory, Note, Watcher};
 
 /// A run to be made.
@@ -65,6 +69,8 @@ pub struct Run<'a> {
     pub data: &'a Dataset,
     /// The data set's folder; for the record.
     pub data_path: &'a Path,
+    /// Folder of the masks it learns from, if it learns from masks.
+    pub masks: Option<&'a Path>,
     /// Where it leaves its files.
     pub out: &'a Path,
     /// Print a line of JSON for each epoch.
@@ -89,16 +95,13 @@ impl Run<'_> {
     /// no longer finite, or a signal came.
     pub fn train(&self, console: &Console) -> Result<Model> {
         let recipe = self.settings.recipe_for(self.model);
-        let (training, unusable) = match self.loading.skip_bad {
-            true => self.data.usable_split("train")?,
-            false => (self.data.split("train")?, Vec::new()),
-        };
-        let present = self.data.image_labels(&training)?;
-        let validation = self.validation()?;
+        let given = self.given()?;
+        let Lessons { photos: samples, present, fingerprint, unusable } = Lessons::read(self, given.as_ref())?;
+        let validation = self.validation(given.as_ref(), console)?;
         let note = Note {
             settings: resume::text(self.settings)?,
             model: self.model,
-            fingerprint: fingerprint(self.data, &training, &present)?,
+            fingerprint,
             threads: rayon::current_num_threads(),
             memory: Memory::default(),
         };
@@ -113,20 +116,17 @@ impl Run<'_> {
             return complete(&self.out.join(LAST));
         }
 
-        let photos = training.len();
-        let samples: Vec<Labelled> = training
-            .into_iter()
-            .zip(present)
-            .map(|(sample, present)| Labelled { photo: sample.photo, present })
-            .collect();
+        let photos = samples.len();
         let sheet = match &validation {
             Some(split) => split.sheet_photos(),
-            None => SheetPhotos::new("training", samples.iter().map(|sample| (&sample.photo, &sample.present))),
+            None => SheetPhotos::training(&samples, &present),
         };
-        if let Some(absent) = validation.as_ref().map(|split| split.never_shown(self.data)).filter(|a| !a.is_empty()) {
+        let absent = validation.as_ref().map(|split| split.never_shown(self.data)).unwrap_or_default();
+        if given.is_none() && !absent.is_empty() {
             console.note(format_args!("mAP leaves out what no validation photo shows: {}", absent.join(", ")));
         }
-        let shape = Shape { batch: recipe.batch, side: recipe.crop };
+        let frame = Frame { side: recipe.crop, base: self.settings.inference.base };
+        let shape = Shape { batch: recipe.batch, frame };
         let loader = Loader::new(samples, self.settings.augment.clone(), shape, recipe.seed, self.loading)?;
         let skipped: Vec<&Error> = unusable.iter().chain(loader.skipped()).collect();
         if let Some(first) = skipped.first() {
@@ -166,12 +166,18 @@ impl Run<'_> {
         stopped.map(|()| model)
     }
 
-    /// The validation split, if the data set has one.
+    /// The validation split, if the data set has one that the network can be judged by.
     ///
     /// # Errors
     /// A file cannot be used, or the settings ask for more than the data set has.
-    fn validation(&self) -> Result<Option<Split>> {
-        let (split, wanted) = (Split::open(self.data)?, &self.settings.validation);
+    fn validation(&self, given: Option<&GivenMasks>, console: &Console) -> Result<Option<Split>> {
+        let (split, wanted) = (Split::open(self.data, given)?, &self.settings.validation);
+        if let (None, Some(given), true) = (&split, given, self.data.has_split("val")) {
+            let folder = given.folder().display();
+            console.note(format_args!(
+                "no validation: the validation split has no true masks, and {folder} none of its photos"
+            ));
+        }
         let lacking =
             |key: &str, what: &str| Err(Error::Input(format!("`{key}` needs {what}, which the data set lacks")));
         if wanted.best == Best::Miou && !split.as_ref().is_some_and(Split::has_masks) {
@@ -208,6 +214,7 @@ impl Run<'_> {
         let run = Origin {
             model: Some(self.model),
             data: Some(absolute(self.data_path)),
+            masks: self.masks.map(absolute),
             sbd: self.data.options().sbd.as_deref().map(absolute),
             val_share: Some(self.data.options().val_share).filter(|&share| share > 0.0),
             skip_bad: self.loading.skip_bad,

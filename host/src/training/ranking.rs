@@ -71,10 +71,12 @@ impl BestEpochs {
 impl Best {
     /// The score of a look; the larger, the better.
     #[must_use]
-    pub fn score(self, loss: f64, miou: Option<f64>) -> Option<f64> {
+    pub fn score(self, loss: Option<f64>, miou: Option<f64>) -> Option<f64> {
+        let by_loss = loss.map(|loss| -loss);
         match self {
-            Self::Loss => Some(-loss),
+            Self::Loss => by_loss,
             Self::Miou => miou,
+            Self::MiouOrLoss => miou.or(by_loss),
         }
     }
 }
@@ -111,9 +113,11 @@ mod tests {
 
     #[test]
     fn a_low_loss_and_a_high_miou_are_good() {
-        assert!(Best::Loss.score(0.1, None) > Best::Loss.score(0.2, Some(90.0)));
-        assert!(Best::Miou.score(0.1, Some(50.0)) > Best::Miou.score(0.0, Some(40.0)));
-        assert_eq!(Best::Miou.score(0.1, None), None);
+        assert!(Best::Loss.score(Some(0.1), None) > Best::Loss.score(Some(0.2), Some(90.0)));
+        assert!(Best::Miou.score(Some(0.1), Some(50.0)) > Best::Miou.score(Some(0.0), Some(40.0)));
+        assert_eq!(Best::Miou.score(Some(0.1), None), None);
+        assert_eq!(Best::MiouOrLoss.score(Some(0.1), Some(50.0)), Some(50.0));
+        assert_eq!(Best::MiouOrLoss.score(Some(0.1), None), Some(-0.1));
     }
 
     #[test]

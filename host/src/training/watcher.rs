@@ -55,6 +55,7 @@ struct Sums {
     steps: usize,
     #[serde(with = "exact")]
     classification: f64,
+    classified: usize,
     #[serde(with = "exact")]
     segmentation: f64,
     segmented: usize,
@@ -69,7 +70,10 @@ struct Sums {
 impl Sums {
     fn add(&mut self, report: &StepReport) {
         self.steps += 1;
-        self.classification += report.classification;
+        if let Some(classification) = report.classification {
+            self.classification += classification;
+            self.classified += 1;
+        }
         if let Some(segmentation) = report.segmentation {
             self.segmentation += segmentation;
             self.segmented += 1;
@@ -175,12 +179,13 @@ impl Observer for Watcher<'_> {
     fn step(&mut self, report: &StepReport) -> wseg_cuda_runner::Result<()> {
         self.note.memory.sums.add(report);
         self.unsaved_steps += 1;
-        let segmentation = report.segmentation.map_or(String::new(), |loss| format!(" seg {loss:.4}"));
+        let told = |name, loss: Option<f64>| loss.map_or_else(String::new, |loss| format!(" {name} {loss:.4}"));
         self.progress.message(format!(
-            "epoch {}/{} cls {:.4}{segmentation} {}",
+            "epoch {}/{}{}{} {}",
             report.epoch + 1,
             self.epochs,
-            report.classification,
+            told("cls", report.classification),
+            told("seg", report.segmentation),
             self.loader.speed()
         ));
         self.progress.advance(1);
@@ -234,7 +239,7 @@ impl Watcher<'_> {
         if let Some(look) = &look {
             let keep = self.run.settings.checkpoint.keep;
             let miou = look.masks.as_ref().and_then(|report| report.mean_iou);
-            let place = ranking.see(epoch + 1, wanted.best.score(look.loss_classification, miou), keep);
+            let place = ranking.see(epoch + 1, wanted.best.score(look.loss(), miou), keep);
             if place == Place::First {
                 self.folder.write(BEST, &bytes)?;
             }
@@ -246,13 +251,14 @@ impl Watcher<'_> {
             // Nothing says that another epoch is better.
             self.folder.write(BEST, &bytes)?;
         }
-        let (steps, segmented) = (sums.steps.max(1) as f64, sums.segmented.max(1) as f64);
+        let steps = sums.steps.max(1) as f64;
+        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
         let log = EpochLog {
             epoch: epoch + 1,
             step: sums.step,
             rate: sums.rate,
-            loss_classification: sums.classification / steps,
-            loss_segmentation: (sums.segmented > 0).then(|| sums.segmentation / segmented),
+            loss_classification: mean(sums.classification, sums.classified),
+            loss_segmentation: mean(sums.segmentation, sums.segmented),
             gradient_norm: sums.clipped.then(|| sums.gradient_norm / steps),
             photos_per_second,
             ..EpochLog::default()
@@ -270,7 +276,7 @@ impl Watcher<'_> {
         self.note.memory.lines = self.log.lines();
         if self.run.json {
             self.console.print(&line);
-        } else if log.validation_loss.is_some() || self.validation.is_none() {
+        } else if log.was_looked_at() || self.validation.is_none() {
             let (model, epochs, summary) = (self.run.model, self.epochs, log.summary());
             self.console.note(format!("{model} epoch {}/{epochs}: {summary}", log.epoch));
         }

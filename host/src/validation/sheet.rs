@@ -1,16 +1,23 @@
 //! The sheet of a few fixed photos that shows how masks become supervision: photo, the network's mask, the mask refined
-//! by PAMR, the pseudo label.
+//! by PAMR, the pseudo label; or the mask that the network learns from.
 
 use std::path::PathBuf;
 
 use image::{RgbImage, imageops};
 use wseg_core::Tensor as _;
-use wseg_cuda_runner::{dense::Dense, model::Model, train::Recipe};
+use wseg_cuda_runner::{
+    dense::Dense,
+    model::{Model, Supervision},
+    train::Recipe,
+};
 
 use super::{Eye, Seen};
 use crate::{
     Result,
-    data::ImageLabels,
+    data::{
+        GivenMask, ImageLabels,
+        loader::{Annotation, Labelled},
+    },
     palette::VOID,
     picture::{self, LabelMap},
     predictor::class_names,
@@ -21,8 +28,8 @@ use crate::{
 const PHOTOS: usize = 4;
 /// The longer side of a photo on its way to the sheet, in pixels: twice what the sheet shows.
 const SIDE: u32 = 480;
-/// The titles of the columns.
-const TITLES: [&str; 4] = ["photo", "mask", "refined", "pseudo label"];
+/// The titles of the columns where image labels supervise, and where masks do.
+const TITLES: [&[&str]; 2] = [&["photo", "mask", "refined", "pseudo label"], &["photo", "mask", "to learn"]];
 /// Stride of the single-stage network's masks, and of those that PAMR refines here for the baseline.
 const STRIDE: usize = 4;
 
@@ -30,14 +37,26 @@ const STRIDE: usize = 4;
 #[derive(Debug, Clone)]
 pub struct SheetPhotos {
     split: &'static str,
-    photos: Vec<(PathBuf, ImageLabels)>,
+    photos: Vec<(PathBuf, ImageLabels, Option<GivenMask>)>,
 }
 
 impl SheetPhotos {
-    /// The first of the photos of a split, with the classes they show.
-    pub fn new<'p>(split: &'static str, photos: impl Iterator<Item = (&'p PathBuf, &'p ImageLabels)>) -> Self {
-        let photos = photos.take(PHOTOS).map(|(path, present)| (path.clone(), present.clone())).collect();
-        Self { split, photos }
+    /// The first of the photos of a split, with the classes they show and the masks to learn from.
+    pub fn new(split: &'static str, photos: impl Iterator<Item = (PathBuf, ImageLabels, Option<GivenMask>)>) -> Self {
+        Self { split, photos: photos.take(PHOTOS).collect() }
+    }
+
+    /// The first of the photos that are learned from, with the classes they show.
+    #[must_use]
+    pub fn training(photos: &[Labelled], present: &[ImageLabels]) -> Self {
+        let shown = |(photo, present): (&Labelled, &ImageLabels)| {
+            let mask = match &photo.annotation {
+                Annotation::Mask(mask) => Some(mask.clone()),
+                Annotation::Labels(_) => None,
+            };
+            (photo.photo.clone(), present.clone(), mask)
+        };
+        Self::new("training", photos.iter().zip(present).map(shown))
     }
 
     /// The sheet's tag in TensorBoard.
@@ -55,34 +74,50 @@ impl SheetPhotos {
         let names = class_names(model);
         let mut drawn = [false; 256];
         let mut rows = Vec::with_capacity(self.photos.len());
-        for (path, present) in &self.photos {
+        let by_labels = model.config.model.supervision() == Supervision::ImageLabels;
+        for (path, present, target) in &self.photos {
             let photo = picture::read_photo(path)?;
-            let seen = eye.see(&photo, present)?;
+            let seen = eye.see(&photo)?;
             let small = shrunk(&photo);
             let shown = names[1..].iter().zip(present).filter(|(_, present)| **present);
             let caption = shown.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             let mut row = vec![(caption, small.clone())];
-            for mask in stages(&eye, &seen)? {
+            let masks = match by_labels {
+                true => stages(&eye, &seen, present)?.to_vec(),
+                false => {
+                    let target = target.as_ref().map(|target| target.read(photo.dimensions())).transpose()?;
+                    std::iter::once(network_mask(&eye, &seen)?).chain(target).collect()
+                }
+            };
+            for mask in masks {
                 mask.present().iter().zip(&mut drawn).for_each(|(here, drawn)| *drawn |= here);
                 row.push((String::new(), overlay::blend(&small, &mask)));
             }
             rows.push(row);
         }
         let labels: Vec<u8> = (1..=u8::MAX).filter(|label| drawn[usize::from(*label)]).collect();
-        Ok(overlay::add_legend(&sheet::sheet(&rows, &TITLES), &labels, &names))
+        Ok(overlay::add_legend(&sheet::sheet(&rows, TITLES[usize::from(!by_labels)]), &labels, &names))
     }
 }
 
-/// The network's mask, the refined mask, the pseudo label.
-fn stages(eye: &Eye<'_>, seen: &Seen) -> Result<[LabelMap; 3]> {
+/// The network's mask.
+fn network_mask(eye: &Eye<'_>, seen: &Seen) -> Result<LabelMap> {
     let (_, _, h, w) = seen.view.dims4()?;
-    let mask = eye.model.masks_at(&seen.classified, h, w)?;
+    strongest(&eye.model.masks_at(&seen.classified, h, w)?)
+}
+
+/// The network's mask, the refined mask, the pseudo label.
+fn stages(eye: &Eye<'_>, seen: &Seen, present: &[bool]) -> Result<[LabelMap; 3]> {
+    let (_, _, h, w) = seen.view.dims4()?;
     let own = match seen.classified.logits {
-        Some(_) => eye.supervise(seen, &seen.classified.masks)?,
+        Some(_) => eye.supervise(seen, &seen.classified.masks, present)?,
         // The baseline's raw activations are masks only after their normalisation.
-        None => eye.supervise(seen, &eye.model.masks_at(&seen.classified, h.div_ceil(STRIDE), w.div_ceil(STRIDE))?)?,
+        None => {
+            let masks = eye.model.masks_at(&seen.classified, h.div_ceil(STRIDE), w.div_ceil(STRIDE))?;
+            eye.supervise(seen, &masks, present)?
+        }
     };
-    Ok([strongest(&mask)?, strongest(&own.refined)?, strongest(&own.pseudo)?])
+    Ok([network_mask(eye, seen)?, strongest(&own.refined)?, strongest(&own.pseudo)?])
 }
 
 /// The strongest channel of every pixel; [`VOID`] where all are 0.

@@ -73,7 +73,8 @@ pub fn check<B: Bench<T = Dense>>(bench: &B, checks: &mut Checks<'_>) -> Result<
     let names = if checks.wants("grad_norms") { parameters(golden, &model)? } else { Vec::new() };
 
     let classified = model.forward(images.tensor(), &Pass::evaluation_with_all_gradients())?;
-    close(bench, checks, "scores", &classified.scores, tolerances.scores)?;
+    let scores = classified.scores.as_ref().ok_or_else(|| Failure::new("the network has no class scores"))?;
+    close(bench, checks, "scores", scores, tolerances.scores)?;
     close(bench, checks, "masks", &model.masks_at(&classified, shape.h, shape.w)?, tolerances.masks)?;
     let Some(logits) = &classified.logits else { return Ok(()) };
 
@@ -117,11 +118,10 @@ struct Losses {
 
 impl Losses {
     fn of(classified: &Classified, labels: &Dense, pseudo: &Dense) -> Result<Self, Failure> {
-        let logits = classified.logits.as_ref().ok_or_else(|| Failure::new("the network does not segment"))?;
-        Ok(Self {
-            classification: classified.scores.soft_margin(labels)?,
-            segmentation: logits.segmentation_loss(pseudo)?,
-        })
+        let (Some(scores), Some(logits)) = (&classified.scores, &classified.logits) else {
+            return Err(Failure::new("the network does not classify and segment"));
+        };
+        Ok(Self { classification: scores.soft_margin(labels)?, segmentation: logits.segmentation_loss(pseudo)? })
     }
 }
 

@@ -4,7 +4,12 @@ use std::path::Path;
 
 use image::{RgbImage, imageops};
 use wseg_core::{activation::sigmoid, pamr::Pamr};
-use wseg_cuda_runner::{dense::Dense, infer::Inference, model::ModelKind, nn::Pass};
+use wseg_cuda_runner::{
+    dense::Dense,
+    infer::{Inference, kept_classes},
+    model::ModelKind,
+    nn::Pass,
+};
 
 use crate::{
     Error, Result,
@@ -100,20 +105,23 @@ fn of_file(path: &Path, photo: &RgbImage) -> Result<Start> {
 fn of_network(path: &Path, photo: &RgbImage) -> Result<Start> {
     let model = predictor::load(path)?;
     let inference = Inference { scales: vec![1.0], flip: false, ..model.config.inference.clone() };
-    let threshold = inference.threshold as f32;
+    let threshold = inference.threshold;
     let view = Predictor::new(&model, inference)?.view(photo, 1.0, false)?;
     let classified = model.forward(&view, &Pass::evaluation())?;
     let (_, _, h, w) = view.dims4()?;
     let masks: Dense = match model.config.model {
-        ModelKind::SingleStage => classified.masks.clone(),
+        ModelKind::SingleStage | ModelKind::DeepLab => classified.masks.clone(),
         ModelKind::Cam => model.masks_at(&classified, h.div_ceil(STRIDE), w.div_ceil(STRIDE))?,
     };
     let (_, channels, height, width) = masks.tensor().dims4()?;
-    let confidence: Vec<f32> = sigmoid(&classified.scores)?.tensor().flatten_all()?.to_vec1()?;
+    let confidence: Option<Vec<f32>> = match &classified.scores {
+        Some(scores) => Some(sigmoid(scores)?.tensor().flatten_all()?.to_vec1()?),
+        None => None,
+    };
+    let present = kept_classes(channels - 1, None, confidence.as_deref(), threshold);
     let all: Vec<f32> = masks.tensor().flatten_all()?.to_vec1()?;
     let pixels = height * width;
-    let kept: Vec<usize> =
-        (0..channels).filter(|&channel| channel == 0 || confidence[channel - 1] > threshold).collect();
+    let kept: Vec<usize> = (0..channels).filter(|&channel| channel == 0 || present[channel - 1]).collect();
     let values = kept.iter().flat_map(|channel| &all[channel * pixels..][..pixels]).copied().collect();
     let labels = kept.iter().map(|&channel| channel as u8).collect();
     let masks = Masks { labels, width, height, values, from_labels: false };

@@ -6,11 +6,14 @@ mod save;
 
 use image::RgbImage;
 use serde_json::json;
-use wseg_cuda_runner::infer::Inference;
+use wseg_cuda_runner::{
+    infer::Inference,
+    model::{Model, Supervision},
+};
 
 use crate::{
     Error, Result, adopt,
-    args::PredictArgs,
+    args::{Artifact, PredictArgs},
     console::Console,
     data::{Classes, ImageLabels, LabelSource, Photo},
     picture,
@@ -31,7 +34,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
         photos.sort_by(|one, other| one.name.cmp(&other.name));
         photos = shard.of(photos);
     }
-    let model = match &args.preset {
+    let mut model = match &args.preset {
         None => predictor::load(&args.checkpoint)?,
         Some(preset) => {
             let (model, report) = adopt::adopt(&args.checkpoint, preset, args.classes.as_deref())?;
@@ -39,6 +42,10 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
             model
         }
     };
+    refuse_scores(args, &model)?;
+    if let Some(stride) = args.output_stride {
+        model.set_prediction_stride(stride).map_err(|error| Error::input(&args.checkpoint, error))?;
+    }
     let classes = predictor::classes(&model)?;
     let labels = args.labels.as_deref().map(|path| LabelSource::open(path, &classes)).transpose()?;
     let predictor = Predictor::new(&model, inference(args, &model.config.inference))?.with_tile(args.tile);
@@ -68,6 +75,19 @@ pub fn run(args: &PredictArgs, console: &Console) -> Result<()> {
     }
     task.segment(&mut batch, &mut outcomes);
     outcomes.finish()
+}
+
+/// Refuses what needs class scores of a network that has none.
+fn refuse_scores(args: &PredictArgs, model: &Model) -> Result<()> {
+    let kind = model.config.model;
+    let asked = match (args.threshold, args.save.contains(&Artifact::Scores)) {
+        _ if kind.supervision() == Supervision::ImageLabels => return Ok(()),
+        (Some(_), _) => "--threshold",
+        (None, true) => "--save scores",
+        (None, false) => return Ok(()),
+    };
+    let problem = format!("{asked} needs class scores, which a {kind} has none of; it takes no class for absent");
+    Err(Error::input(&args.checkpoint, problem))
 }
 
 /// The checkpoint's way of predicting, with what the flags change.
@@ -149,7 +169,12 @@ impl Task<'_> {
         let found = (1..self.classes.len()).filter(|&class| shown[class]);
         let confidence = masks.confidence();
         Ok(Outcome::Segmented(
-            found.map(|class| json!({ "class": names[class], "confidence": confidence[class - 1] })).collect(),
+            found
+                .map(|class| match confidence {
+                    Some(confidence) => json!({ "class": names[class], "confidence": confidence[class - 1] }),
+                    None => json!({ "class": names[class] }),
+                })
+                .collect(),
         ))
     }
 }

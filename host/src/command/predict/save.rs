@@ -68,8 +68,10 @@ pub(super) fn write(
         Artifact::Color => write_picture(path, &coloured(mask), ImageFormat::Png),
         Artifact::Probs => write_probabilities(path, masks),
         Artifact::Scores => files::write_atomic_with(path, |writer| {
-            npy::write_header(writer, "<f2", &[masks.confidence().len()])?;
-            npy::write_halves(writer, masks.confidence().iter().copied())
+            // A network without scores was refused.
+            let scores = masks.confidence().unwrap_or_default();
+            npy::write_header(writer, "<f2", &[scores.len()])?;
+            npy::write_halves(writer, scores.iter().copied())
         }),
     }
 }

@@ -1,13 +1,16 @@
-//! Variations of training photos: random resized crop, mirror image, colour jitter; and normalisation. With the same random
-//! numbers, torchvision does the same to a Pillow image; `fixtures/augment` has its results.
+//! Variations of training photos, and of their masks in step: random resized crop, or random scale and crop; mirror image;
+//! colour jitter; and normalisation. With the same random numbers, torchvision does the same to a Pillow image;
+//! `fixtures/augment` has its results.
 
 mod colour;
+mod crop;
 mod pixels;
 #[cfg(test)]
 mod tests;
 mod variation;
 
 pub use colour::Change;
+pub use crop::{Crop, Frame};
 pub use pixels::{normalise, normalise_into, resize};
 pub use variation::{Variation, Varied};
 pub use wseg_cuda_runner::infer::Window;
@@ -20,12 +23,16 @@ use crate::{Error, Result};
 
 /// How training photos are varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Augment {
     /// Smallest and largest share of the photo's area in a crop.
     pub area: [f64; 2],
     /// Smallest and largest width / height of a crop, before it is made square.
     pub aspect: [f64; 2],
+    /// Smallest and largest scale of a photo, relative to that of prediction, out of which a square is cut; what it lacks is
+    /// padded. Instead of `area` and `aspect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<[f64; 2]>,
     /// Probability of the mirror image.
     pub flip: f64,
     /// Brightness is multiplied by up to 1 +- this.
@@ -44,6 +51,7 @@ impl Default for Augment {
         Self {
             area: [0.9, 1.0],
             aspect: [3.0 / 4.0, 4.0 / 3.0],
+            scale: None,
             flip: 0.5,
             brightness: 0.3,
             contrast: 0.3,
@@ -65,6 +73,9 @@ impl Augment {
         match self {
             _ if !rising(self.area) || self.area[1] > 1.0 => bad("area", "two shares, the smaller one first"),
             _ if !rising(self.aspect) || self.aspect[1] > 100.0 => bad("aspect", "two ratios, the smaller one first"),
+            _ if self.scale.is_some_and(|scale| !rising(scale) || scale[0] < 0.01 || scale[1] > 100.0) => {
+                bad("scale", "two numbers from 0.01 to 100, the smaller one first")
+            }
             _ if !share.contains(&self.flip) => bad("flip", "0 to 1"),
             _ if !share.contains(&self.brightness) => bad("brightness", "0 to 1"),
             _ if !share.contains(&self.contrast) => bad("contrast", "0 to 1"),
@@ -74,10 +85,13 @@ impl Augment {
         }
     }
 
-    /// What is done to a photo of `size` (width, height), drawn at random.
+    /// What is done to a photo of `size` (width, height) to make a square of it, drawn at random.
     #[must_use]
-    pub fn draw(&self, size: (usize, usize), rng: &mut ChaCha8Rng) -> Variation {
-        let window = self.window(size, rng);
+    pub fn draw(&self, size: (usize, usize), frame: Frame, rng: &mut ChaCha8Rng) -> Variation {
+        let crop = match self.scale {
+            Some(scale) => Crop::scaled(size, frame, between(rng, scale), rng),
+            None => Crop::whole(self.window(size, rng), frame.side),
+        };
         let mirrored = rng.random_bool(self.flip);
         let around = |rng: &mut ChaCha8Rng, spread: f64| between(rng, [1.0 - spread, 1.0 + spread]) as f32;
         let mut changes = [
@@ -89,7 +103,7 @@ impl Augment {
         for last in (1..changes.len()).rev() {
             changes.swap(last, rng.random_range(0..=last));
         }
-        Variation { window, changes: changes.into_iter().flatten().collect(), mirrored }
+        Variation { crop, changes: changes.into_iter().flatten().collect(), mirrored }
     }
 
     /// A random crop; the largest allowed central one where ten draws do not fit (torchvision's `RandomResizedCrop`).

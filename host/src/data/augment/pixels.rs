@@ -21,6 +21,11 @@ pub fn resize(photo: &RgbImage, width: usize, height: usize) -> Result<Vec<u8>> 
     Ok(bicubic(photo.as_raw(), size(photo), Window::all(size(photo)), (width, height))?)
 }
 
+/// The colour that becomes about 0 when it is normalised.
+pub(super) fn mean_colour() -> [u8; 3] {
+    IMAGE_MEAN.map(|mean| (255.0 * mean).round() as u8)
+}
+
 /// Channels first, minus ImageNet's mean, over its deviation; mirrored if asked.
 #[must_use]
 pub fn normalise(pixels: &[u8], width: usize, height: usize, mirrored: bool) -> Vec<f32> {

@@ -3,11 +3,15 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use candle_core::{Device, Tensor};
-use wseg_cuda_runner::{Error as RunnerError, train::Batch};
+use wseg_cuda_runner::{
+    Error as RunnerError,
+    train::{Batch, Target},
+};
 
 use super::{
-    Loader,
+    Annotation, Labelled, Loader,
     ahead::{Ahead, Panicked},
+    samples::Drawn,
 };
 use crate::{
     Error, Result,
@@ -30,7 +34,7 @@ pub struct Epoch<'a> {
     taken: usize,
     /// Why there are no workers, if so.
     broken: Option<RunnerError>,
-    varied: Option<Ahead<Result<Varied>>>,
+    varied: Option<Ahead<Result<Drawn>>>,
 }
 
 impl<'a> Epoch<'a> {
@@ -38,7 +42,7 @@ impl<'a> Epoch<'a> {
         let order: Arc<[usize]> = loader.samples.order(epoch).into();
         let shape = loader.samples.shape;
         let taken = batch.saturating_mul(shape.batch).min(order.len());
-        let room = AHEAD_BYTES / (3 * shape.side * shape.side).max(1);
+        let room = AHEAD_BYTES / (4 * shape.frame.side * shape.frame.side).max(1);
         let limit = (AHEAD * shape.batch).min(room).max(loader.workers);
         let (samples, places) = (Arc::clone(&loader.samples), Arc::clone(&order));
         let vary = move |place: usize| samples.varied(epoch, places[place]);
@@ -56,36 +60,51 @@ impl<'a> Epoch<'a> {
             return Err(error);
         }
         let shape = self.loader.samples.shape;
-        let n = shape.batch.min(self.order.len() - self.taken);
-        let mut images = Vec::with_capacity(n * 3 * shape.side * shape.side);
-        let mut labels = Vec::new();
+        let (n, side) = (shape.batch.min(self.order.len() - self.taken), shape.frame.side);
+        let mut images = Vec::with_capacity(n * 3 * side * side);
+        let (mut labels, mut masks) = (Vec::new(), Vec::new());
         for varied in self.varied.iter_mut().flatten().take(n) {
             let sample = self.loader.samples.get(self.order[self.taken]);
-            let Varied { pixels, mirrored } = match varied {
-                Ok(varied) => varied.map_err(|error| of_photo(&sample.photo, &error))?,
+            let Drawn { photo: Varied { pixels, mirrored }, mask } = match varied {
+                Ok(drawn) => drawn.map_err(|error| of_files(sample, &error))?,
                 Err(Panicked { .. }) => {
                     let told = format!("{}: reading it panicked, a defect of this program", sample.photo.display());
                     return Err(RunnerError::Training(told));
                 }
             };
-            normalise_into(&mut images, &pixels, shape.side, mirrored);
-            labels.extend(sample.present.iter().map(|&present| if present { 1f32 } else { 0.0 }));
+            normalise_into(&mut images, &pixels, side, mirrored);
+            if let Annotation::Labels(present) = &sample.annotation {
+                labels.extend(present.iter().map(|&present| if present { 1f32 } else { 0.0 }));
+            }
+            masks.extend(mask.into_iter().flatten());
             self.taken += 1;
         }
         if images.is_empty() {
             return Ok(None);
         }
-        let classes = labels.len() / n;
-        let images = Tensor::from_vec(images, (n, 3, shape.side, shape.side), &Device::Cpu)?;
-        Ok(Some(Batch { images, labels: Tensor::from_vec(labels, (n, classes, 1, 1), &Device::Cpu)? }))
+        let target = if masks.is_empty() {
+            let classes = labels.len() / n;
+            Target::Labels(Tensor::from_vec(labels, (n, classes, 1, 1), &Device::Cpu)?)
+        } else {
+            Target::Masks(Tensor::from_vec(masks, (n, 1, side, side), &Device::Cpu)?)
+        };
+        Ok(Some(Batch { images: Tensor::from_vec(images, (n, 3, side, side), &Device::Cpu)?, target }))
     }
 }
 
-/// An error of the runner that names the photo, once.
-fn of_photo(photo: &Path, error: &Error) -> RunnerError {
+/// An error of the runner that names the photo, or its mask if it is of that, once.
+fn of_files(sample: &Labelled, error: &Error) -> RunnerError {
     let told = error.to_string();
-    let problem = told.strip_prefix(&format!("{}: ", photo.display())).unwrap_or(&told).to_owned();
-    RunnerError::File { path: photo.to_owned(), problem }
+    let rest = |path: &Path| told.strip_prefix(&format!("{}: ", path.display())).map(str::to_owned);
+    let of_mask = match &sample.annotation {
+        Annotation::Mask(mask) => rest(&mask.path).map(|problem| (mask.path.clone(), problem)),
+        Annotation::Labels(_) => None,
+    };
+    let (path, problem) = of_mask.unwrap_or_else(|| {
+        let problem = rest(&sample.photo);
+        (sample.photo.clone(), problem.unwrap_or_else(|| told.clone()))
+    });
+    RunnerError::File { path, problem }
 }
 
 impl Iterator for Epoch<'_> {

@@ -1,4 +1,5 @@
-//! Batches for training: photos decoded and varied by worker threads, ahead of the step, each with a seed of its own.
+//! Batches for training: photos, with their masks where these supervise, decoded and varied by worker threads, ahead of the
+//! step, each with a seed of its own.
 
 mod ahead;
 mod epoch;
@@ -18,7 +19,10 @@ use std::{
 
 use wseg_cuda_runner::train::{Batch, Source};
 
-use super::augment::Augment;
+use super::{
+    GivenMask, ImageLabels,
+    augment::{Augment, Frame},
+};
 use crate::{Error, Result};
 use samples::Samples;
 use speed::Meter;
@@ -28,8 +32,17 @@ use speed::Meter;
 pub struct Labelled {
     /// Where it is.
     pub photo: PathBuf,
+    /// What is to be learned from it.
+    pub annotation: Annotation,
+}
+
+/// What is said of a photo that is learned from. All photos of a loader have the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Annotation {
     /// Which classes the whole photo shows, background left out.
-    pub present: Vec<bool>,
+    Labels(ImageLabels),
+    /// The class of each pixel.
+    Mask(GivenMask),
 }
 
 /// What batches are made of.
@@ -37,8 +50,8 @@ pub struct Labelled {
 pub struct Shape {
     /// Photos in a batch.
     pub batch: usize,
-    /// Width and height of a varied photo, in pixels.
-    pub side: usize,
+    /// What a varied photo is.
+    pub frame: Frame,
 }
 
 /// How photos are read. None of it changes what is learned from the photos that are read.

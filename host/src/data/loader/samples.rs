@@ -1,4 +1,4 @@
-//! The photos of a split: their order in an epoch, their random numbers, their pixels.
+//! The photos of a split and their masks: their order in an epoch, their random numbers, their pixels.
 
 use std::{
     borrow::Cow,
@@ -12,14 +12,14 @@ use image::RgbImage;
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Labelled, Shape};
+use super::{Annotation, Labelled, Shape};
 use crate::{
     Result,
     data::augment::{Augment, Varied},
-    picture,
+    picture::{self, LabelMap},
 };
 
-/// Decoded photos are kept in memory up to this many bytes; beyond it they are read again in every epoch.
+/// Decoded photos and masks are kept in memory up to this many bytes; beyond it they are read again in every epoch.
 const KEPT_BYTES: usize = 256 << 20;
 
 /// The random stream that shuffles an epoch; those below belong to the photos.
@@ -28,11 +28,26 @@ const SHUFFLE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Samples {
     labelled: Vec<Labelled>,
-    kept: Vec<OnceLock<RgbImage>>,
+    kept: Vec<OnceLock<Decoded>>,
     kept_bytes: AtomicUsize,
     augment: Augment,
     pub(super) shape: Shape,
     seed: u64,
+}
+
+/// A photo as its file has it, with its mask if that supervises.
+#[derive(Clone, Debug)]
+struct Decoded {
+    photo: RgbImage,
+    mask: Option<LabelMap>,
+}
+
+/// A photo as an epoch shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Drawn {
+    pub(super) photo: Varied,
+    /// Labels of the square's pixels, mirrored already.
+    pub(super) mask: Option<Vec<u8>>,
 }
 
 impl Samples {
@@ -58,26 +73,35 @@ impl Samples {
         order
     }
 
-    /// The varied photo of a sample in an epoch.
-    pub(super) fn varied(&self, epoch: usize, index: usize) -> Result<Varied> {
-        let photo = self.photo(index)?;
+    /// A sample as an epoch shows it, photo and mask varied in step.
+    pub(super) fn varied(&self, epoch: usize, index: usize) -> Result<Drawn> {
+        let decoded = self.decoded(index)?;
+        let (photo, frame) = (&decoded.photo, self.shape.frame);
         let mut rng = self.rng(epoch, index as u32);
         let size = (photo.width() as usize, photo.height() as usize);
-        self.augment.draw(size, &mut rng).apply(&photo, self.shape.side)
+        let variation = self.augment.draw(size, frame, &mut rng);
+        let mask = decoded.mask.as_ref().map(|mask| variation.apply_mask(mask, frame.side));
+        Ok(Drawn { photo: variation.apply(photo, frame.side)?, mask })
     }
 
-    fn photo(&self, index: usize) -> Result<Cow<'_, RgbImage>> {
-        if let Some(photo) = self.kept[index].get() {
-            return Ok(Cow::Borrowed(photo));
+    fn decoded(&self, index: usize) -> Result<Cow<'_, Decoded>> {
+        if let Some(decoded) = self.kept[index].get() {
+            return Ok(Cow::Borrowed(decoded));
         }
-        let photo = picture::read_photo(&self.labelled[index].photo)?;
-        let bytes = photo.as_raw().len();
+        let Labelled { photo, annotation } = &self.labelled[index];
+        let photo = picture::read_photo(photo)?;
+        let mask = match annotation {
+            Annotation::Mask(mask) => Some(mask.read(photo.dimensions())?),
+            Annotation::Labels(_) => None,
+        };
+        let bytes = photo.as_raw().len() + mask.as_ref().map_or(0, |mask| mask.labels.len());
+        let decoded = Decoded { photo, mask };
         // Which photos are kept may depend on timing; what they look like does not.
         if self.kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= KEPT_BYTES {
-            return Ok(Cow::Borrowed(self.kept[index].get_or_init(|| photo)));
+            return Ok(Cow::Borrowed(self.kept[index].get_or_init(|| decoded)));
         }
         self.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        Ok(Cow::Owned(photo))
+        Ok(Cow::Owned(decoded))
     }
 
     fn rng(&self, epoch: usize, stream: u32) -> ChaCha8Rng {

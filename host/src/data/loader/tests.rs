@@ -4,11 +4,16 @@ use std::{fs, path::Path};
 
 use image::RgbImage;
 use tempfile::TempDir;
+use wseg_cuda_runner::{infer::Base, train::Target};
 
 use super::*;
-use crate::{data::augment::normalise, picture::write_photo};
+use crate::{
+    data::augment::normalise,
+    picture::{LabelMap, write_mask, write_photo},
+};
 
-const SHAPE: Shape = Shape { batch: 4, side: 24 };
+const SIDE: usize = 24;
+const SHAPE: Shape = Shape { batch: 4, frame: Frame { side: SIDE, base: Base::Photo } };
 
 /// Photos of several sizes and colours, JPEG and PNG; photo `n` shows class `n % 3`.
 fn photos(count: usize) -> (TempDir, Vec<Labelled>) {
@@ -19,7 +24,7 @@ fn photos(count: usize) -> (TempDir, Vec<Labelled>) {
         let shade = (number * 37) as u8;
         let pixel = |x: u32, y: u32| image::Rgb([(x * 5) as u8 ^ shade, (y * 3) as u8, shade]);
         write_photo(&photo, &RgbImage::from_fn(30 + number as u32, 40 - number as u32, pixel)).unwrap();
-        Labelled { photo, present: (0..3).map(|class| class == number % 3).collect() }
+        Labelled { photo, annotation: Annotation::Labels((0..3).map(|class| class == number % 3).collect()) }
     });
     let labelled = labelled.collect();
     (folder, labelled)
@@ -33,7 +38,11 @@ fn loader(samples: Vec<Labelled>, workers: usize) -> Loader {
 /// Images and labels of the batches, as plain numbers.
 fn numbers(batches: impl Iterator<Item = wseg_cuda_runner::Result<Batch>>) -> Vec<(Vec<f32>, Vec<f32>)> {
     let flat = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
-    batches.map(|batch| batch.unwrap()).map(|batch| (flat(&batch.images), flat(&batch.labels))).collect()
+    let labels = |batch: &Batch| match &batch.target {
+        Target::Labels(labels) => flat(labels),
+        Target::Masks(masks) => flat(&masks.to_dtype(candle_core::DType::F32).unwrap()),
+    };
+    batches.map(|batch| batch.unwrap()).map(|batch| (flat(&batch.images), labels(&batch))).collect()
 }
 
 #[test]
@@ -75,11 +84,57 @@ fn a_batch_holds_the_varied_photos_and_their_labels_in_order() {
     assert!(loader.photos(3, 1).is_empty());
     for (place, &index) in order.iter().enumerate() {
         let varied = loader.samples.varied(3, index).unwrap();
-        let expected = normalise(&varied.pixels, SHAPE.side, SHAPE.side, varied.mirrored);
+        let expected = normalise(&varied.photo.pixels, SIDE, SIDE, varied.photo.mirrored);
         assert_eq!(images[place * expected.len()..][..expected.len()], expected);
         let shown: Vec<f32> = (0..3).map(|class| if class == index % 3 { 1.0 } else { 0.0 }).collect();
         assert_eq!(labels[3 * place..][..3], shown);
     }
+}
+
+/// A photo's red tells its number; its mask is that number all over, and differs from the others' in size as the photo does.
+#[test]
+fn masks_come_with_their_photos_whoever_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = std::iter::once("background".to_owned()).chain((1..8).map(|n| format!("n{n}"))).collect();
+    let classes = crate::data::Classes::new(names).unwrap();
+    let masks = crate::data::GivenMasks::open(folder.path(), &classes).unwrap();
+    let samples: Vec<Labelled> = (0..8_u8)
+        .map(|number| {
+            let photo = folder.path().join(format!("{number}-photo.png"));
+            let (width, height) = (30 + u32::from(number), 40 - u32::from(number));
+            write_photo(&photo, &RgbImage::from_pixel(width, height, image::Rgb([10 * number, 0, 0]))).unwrap();
+            let labels = vec![number; (width * height) as usize];
+            let mask = LabelMap { width: width as usize, height: height as usize, labels };
+            write_mask(&folder.path().join(format!("{number}.png")), &mask).unwrap();
+            Labelled { photo, annotation: Annotation::Mask(masks.find(&number.to_string()).unwrap()) }
+        })
+        .collect();
+    let still = Augment { brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..Augment::default() };
+    let augment = Augment { scale: Some([0.4, 1.2]), ..still };
+    let with = |workers| {
+        let loading = Loading { workers: Some(workers), skip_bad: false };
+        Loader::new(samples.clone(), augment.clone(), SHAPE, 7, loading).unwrap()
+    };
+    let expected = numbers(with(1).epoch(2));
+    assert_eq!(expected, numbers(with(3).epoch(2)));
+    let pixels = SIDE * SIDE;
+    let red: [f32; 8] = std::array::from_fn(|number| normalise(&[10 * number as u8, 0, 0], 1, 1, false)[0]);
+    let mut labelled = 0;
+    for (images, masks) in expected {
+        assert_eq!(masks.len(), 4 * pixels);
+        for (at, &label) in masks.iter().enumerate().filter(|(_, label)| **label != 255.0) {
+            let (sample, pixel) = (at / pixels, at % pixels);
+            assert!((images[3 * sample * pixels + pixel] - red[label as usize]).abs() < 1e-6, "{label}");
+            labelled += 1;
+        }
+    }
+    assert!(labelled > pixels, "{labelled}");
+    // A mask that changes under way is named.
+    let victim = samples[with(2).samples.order(0)[0]].clone();
+    let Annotation::Mask(mask) = victim.annotation else { panic!("a mask") };
+    write_mask(&mask.path, &LabelMap { width: 1, height: 1, labels: vec![0] }).unwrap();
+    let told = with(2).epoch(0).next().unwrap().unwrap_err();
+    assert!(told.is_input() && told.to_string().starts_with(&format!("{}: the mask has 1 x 1", mask.path.display())));
 }
 
 #[test]
