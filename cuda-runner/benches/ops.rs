@@ -3,12 +3,16 @@
 use std::hint::black_box;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use wseg_core::{Corners, Kernels, Tensor as _, pamr::Pamr, pooling::Pooling, pseudo::Cutoff};
 use wseg_cuda_runner::{
     dense::Dense,
     ops::{self, Conv2d, Rectify, SgdStep},
 };
+
+// Memory and threads as the binary has them: see `host/src/main.rs`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn normal(shape: impl Into<candle_core::Shape>) -> Tensor {
     Tensor::randn(0f32, 1f32, shape, &Device::Cpu).expect("memory for a tensor")
@@ -193,4 +197,18 @@ criterion_group!(
     losses,
     sgd
 );
-criterion_main!(benches);
+
+fn main() {
+    /// `mi_option_purge_delay`: -1 keeps memory that is freed.
+    const PURGE_DELAY: i32 = 15;
+    for (option, value) in [(PURGE_DELAY, -1), (libmimalloc_sys::mi_option_large_os_pages, 1)] {
+        // SAFETY: sets a number inside the allocator.
+        unsafe { libmimalloc_sys::mi_option_set(option, value) };
+    }
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        // SAFETY: no other thread has been started yet.
+        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

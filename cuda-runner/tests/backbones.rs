@@ -5,10 +5,10 @@ mod ops_support;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use candle_core::{DType, Device, Tensor};
-use ops_support::{Numbers, check_gradients, values};
+use ops_support::{Numbers, check_gradients, distance, values};
 use proptest::prelude::*;
 use wseg_cuda_runner::{
-    backbone::{self, Backbone, BackboneConfig, NAMES},
+    backbone::{self, Backbone, BackboneConfig, NAMES, Normalisation},
     infer::Inference,
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::{AsppConfig, Fill, Kind, Origin, Params, Pass, Scope},
@@ -156,6 +156,39 @@ fn the_first_layers_and_all_norms_of_pretrained_backbones_are_frozen_and_nothing
         };
         let count = params.iter().filter(affine).count();
         assert_eq!(norms.len(), if name == "small" { 0 } else { count }, "{name}");
+    }
+}
+
+/// One photo, normalised in two ways: as networks are given it, and as the weights of the backbone know it.
+#[test]
+fn every_backbone_sees_photos_as_its_weights_know_them() {
+    let photo = images((1, 3, 33, 35)).abs().expect("a photo").clamp(0f32, 1f32).expect("a photo");
+    let normalised = |norm: Normalisation| {
+        let colours = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1, 1));
+        let centred = photo.broadcast_sub(&colours(norm.mean).expect("a mean")).expect("a photo");
+        centred.broadcast_div(&colours(norm.deviation).expect("a deviation")).expect("a photo")
+    };
+    for (name, known) in [("resnet18", Normalisation::IMAGENET), ("xception65", Normalisation::SYMMETRIC)] {
+        let (_, published) = built(name);
+        assert_eq!(published.photos(), known, "{name}");
+        let (_, other) = built(name);
+        let ours = backbone::for_photos(other);
+        assert_eq!(ours.photos(), Normalisation::IMAGENET, "{name}");
+        for stride in [16, 8] {
+            let [published, ours] = [&published, &ours].map(|backbone| backbone.at_stride(stride).expect("a stride"));
+            let deep = |backbone: &dyn Backbone, norm| {
+                backbone.forward(&normalised(norm), &Pass::evaluation()).expect("a forward pass").deep
+            };
+            let (expected, got) = (deep(published.as_ref(), known), deep(ours.as_ref(), Normalisation::IMAGENET));
+            let largest = values(&expected).into_iter().fold(0.0, f64::max);
+            assert!(largest > 0.0, "{name}");
+            // Two roundings of the photo, and the layers' own.
+            assert!(distance(&expected, &got) < 1e-4 * largest, "{name}: {}", distance(&expected, &got));
+            if known != Normalisation::IMAGENET {
+                let wrong = deep(published.as_ref(), Normalisation::IMAGENET);
+                assert!(distance(&expected, &wrong) > 1e-2 * largest, "{name}: both photos look alike");
+            }
+        }
     }
 }
 

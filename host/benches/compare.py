@@ -9,10 +9,12 @@
 Every number is a process of its own, so that peaks of memory are its own; the medians are over the rounds.
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -30,29 +32,59 @@ ROWS = [
     ("PAMR 21 x 321 x 321, 10 iterations", "--only pamr --size 321", "pamr --size 321"),
 ]
 
+# Name, benchmark of cuda-runner/benches/ops.rs, arguments of peer.py: forward and backward.
+OPERATIONS = [
+    (
+        f"depthwise 3x3, 728 channels of 41 x 41, batch {batch}, stride {stride}, dilation {dilation}",
+        f"depthwise_conv2d/{batch}x728 3x3 s{stride} d{dilation} 41x41 both",
+        f"depthwise --batch {batch} --size 41 --stride {stride} --dilation {dilation}",
+    )
+    for batch in (1, 4)
+    for stride, dilation in ((1, 1), (1, 2), (2, 1))
+]
 
-def run(command):
+
+def run(command, environment=None):
     """What the command prints, and the peak of its memory in MiB."""
     with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
+        process = subprocess.Popen(command, stdout=out, env={**os.environ, **(environment or {})})
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             sys.exit(f"failed: {' '.join(map(str, command))}")
         out.seek(0)
-        return json.load(out), usage.ru_maxrss / 1024
+        return out.read().decode(), usage.ru_maxrss / 1024
 
 
 def ours(arguments, options):
     command = [options.wseg, "bench", *arguments.split(), "--runs", str(options.runs), "--threads", str(options.threads), "--json", "--quiet"]
     report, peak = run(command)
+    report = json.loads(report)
     entry = (report["networks"] or report["pamr"])[0]
     milliseconds = next(entry[key] for key in ("training_ms", "view_ms", "ms") if entry.get(key) is not None)
     return milliseconds, peak, report["version"]
 
 
+@functools.cache
+def benchmarks():
+    """The program of all operations' benchmarks, built if need be."""
+    command = ["cargo", "bench", "--workspace", "--locked", "--bench", "ops", "--no-run", "--message-format", "json"]
+    built = subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    paths = [message.get("executable") for message in map(json.loads, built) if message.get("target", {}).get("name") == "ops"]
+    return next(path for path in paths if path)
+
+
+def operation(benchmark, options):
+    command = [benchmarks(), "--bench", benchmark, "--warm-up-time", "0.5", "--measurement-time", "2", "--noplot"]
+    report, peak = run(command, {"RAYON_NUM_THREADS": str(options.threads)})
+    time, unit = re.search(r"time: +\[\S+ \S+ (\S+) (\S+)", report).groups()
+    version = re.search('^version = "(.+)"', (HERE.parent.parent / "Cargo.toml").read_text(), re.MULTILINE).group(1)
+    return float(time) * {"ns": 1e-6, "µs": 1e-3, "ms": 1, "s": 1e3}[unit], peak, version
+
+
 def theirs(arguments, options):
     command = [sys.executable, HERE / "peer.py", *arguments.split(), "--runs", str(options.runs), "--threads", str(options.threads)]
     report, peak = run(command)
+    report = json.loads(report)
     return report["ms"], peak, report["version"]
 
 
@@ -68,7 +100,7 @@ def processor():
 
 
 def shown(milliseconds):
-    return f"{milliseconds:.1f} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
+    return f"{milliseconds:.{2 if milliseconds < 10 else 1}f} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
 
 
 def main():
@@ -81,11 +113,12 @@ def main():
     options = parser.parse_args()
     print("| work | wseg | PyTorch | time | memory | |\n|---|---|---|---|---|---|")
     versions = ("", "")
-    for name, mine, peer in ROWS:
+    rows = [(name, ours, *arguments) for name, *arguments in ROWS] + [(name, operation, *arguments) for name, *arguments in OPERATIONS]
+    for name, measure, mine, peer in rows:
         if options.only.lower() not in name.lower():
             continue
         # In turns, so that both sides see the same moods of the machine.
-        rounds = [(ours(mine, options), theirs(peer, options)) for _ in range(options.rounds)]
+        rounds = [(measure(mine, options), theirs(peer, options)) for _ in range(options.rounds)]
         (our_ms, our_peak), (their_ms, their_peak) = [
             [statistics.median(pair[side][value] for pair in rounds) for value in (0, 1)] for side in (0, 1)
         ]

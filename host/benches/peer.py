@@ -5,6 +5,7 @@
     peer.py view --network resnet38 --batch 1 --size 321         # a forward pass, softmax included
     peer.py pamr --size 81                                       # 21 classes, 48 neighbours, 10 iterations
     peer.py ... --device cuda --precision bf16                   # on a GPU; the peak is then of the GPU's memory
+    peer.py depthwise --size 41 --stride 2                       # 728 kernels of 3x3, forward and all gradients
 
 Needs torch. Written for this project from the description of the method; layer shapes, frozen norms and losses are those
 of `wseg train --preset NAME`, weights are random.
@@ -221,6 +222,16 @@ def work(arguments):
                 pamr(image, masks)
 
         return once
+    if arguments.what == "depthwise":
+        stride, dilation = arguments.stride, arguments.dilation
+        x, weight = torch.randn(n, 728, size, size, requires_grad=True), torch.randn(728, 1, 3, 3, requires_grad=True)
+
+        def once():
+            x.grad = weight.grad = None
+            y = F.conv2d(x, weight, None, stride, dilation, dilation, 728)
+            y.backward(torch.ones_like(y))
+
+        return once
     short = torch.autocast(torch.device(arguments.device).type, torch.bfloat16, enabled=arguments.precision == "bf16")
     network = SingleStage({"resnet50": ResNet50, "resnet38": ResNet38}[arguments.network]())
     images, labels = torch.rand(n, 3, size, size), torch.zeros(n, CLASSES)
@@ -249,10 +260,12 @@ def work(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["training", "view", "pamr"])
+    parser.add_argument("what", choices=["training", "view", "pamr", "depthwise"])
     parser.add_argument("--network", choices=["resnet50", "resnet38"], default="resnet50")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=321)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--dilation", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -269,9 +282,11 @@ def main():
         if cuda:
             torch.cuda.synchronize()
 
-    once()
-    times = []
-    for _ in range(arguments.runs):
+    # What is short is measured more often.
+    times, often = [], 30 if arguments.what == "depthwise" else 1
+    for _ in range(often):
+        once()
+    for _ in range(often * arguments.runs):
         start = time.perf_counter()
         once()
         times.append((time.perf_counter() - start) * 1e3)

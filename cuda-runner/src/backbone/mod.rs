@@ -4,6 +4,7 @@
 //! and `vgg16` those of the reference. Batch norms of pretrained backbones are frozen altogether: statistics, scale and
 //! shift; unless `train_norms` says otherwise, where there is such a thing.
 
+mod photos;
 mod residual;
 mod resnet;
 mod resnet38;
@@ -14,6 +15,8 @@ mod xception65;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+
+pub use photos::{Normalisation, for_photos};
 
 use crate::{
     Error, Result,
@@ -43,6 +46,11 @@ pub trait Backbone: std::fmt::Debug {
     /// Channels of the features.
     fn channels(&self) -> Channels;
 
+    /// How photos were normalised that the published weights learned from.
+    fn photos(&self) -> Normalisation {
+        Normalisation::IMAGENET
+    }
+
     /// The same parameters as a network whose deep feature is at another stride: convolutions behind a step that is not
     /// taken are dilated instead.
     ///
@@ -53,7 +61,7 @@ pub trait Backbone: std::fmt::Debug {
     /// Runs the backbone.
     ///
     /// # Shapes
-    /// images `[n, 3, h, w]`, normalised
+    /// images `[n, 3, h, w]`, normalised as [`photos`](Self::photos) says
     ///
     /// # Errors
     /// If the images are too small or memory runs out.

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Backbone, Channels, Features, no_stride, residual::conv_norm};
+use super::{Backbone, Channels, Features, Normalisation, no_stride, residual::conv_norm};
 use crate::{
     Result,
     nn::{ConvConfig, ConvNorm, NormConfig, Pass, Rectified, Scope, SeparableConv, Statistics},
@@ -155,6 +155,10 @@ impl Xception65 {
 impl Backbone for Xception65 {
     fn channels(&self) -> Channels {
         Channels { shallow: FORMS[0].widths[2], deep: FORMS[4].widths[2] }
+    }
+
+    fn photos(&self) -> Normalisation {
+        Normalisation::SYMMETRIC
     }
 
     fn at_stride(&self, stride: usize) -> Result<Box<dyn Backbone>> {

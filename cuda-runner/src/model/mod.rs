@@ -127,6 +127,7 @@ impl Model {
     pub fn in_store(config: NetworkConfig, params: Rc<RefCell<Params>>) -> Result<Self> {
         config.check()?;
         let backbone = backbone::build(&Scope::root(&params, Origin::Old), &config.architecture.backbone)?;
+        let backbone = backbone::for_photos(backbone);
         let head = Scope::root(&params, Origin::New);
         let network: Box<dyn Network> = match config.model {
             ModelKind::SingleStage => Box::new(SingleStage::new(&head, backbone, &config)?),
