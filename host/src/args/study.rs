@@ -126,7 +126,7 @@ pub struct TwoStageArgs {
     /// Epochs of CAM [default: the preset's].
     #[arg(long, value_name = "N")]
     pub cam_epochs: Option<usize>,
-    /// Epochs of the DeepLab, on pseudo labels as on true masks [default: the preset's].
+    /// Epochs of the DeepLab, on pseudo labels as on true masks [default: the preset's; 30 on synthetic photos].
     #[arg(long, value_name = "N")]
     pub deeplab_epochs: Option<usize>,
     /// Width and height of the crops of every training, in pixels [default: the presets'].
