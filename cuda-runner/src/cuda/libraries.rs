@@ -37,7 +37,7 @@ fn loads(name: &str, version: &str) -> bool {
     unsafe { Library::new(Path::new(&file)) }.is_ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

@@ -41,7 +41,8 @@ Examples:
   wseg train --config runs/mine/run.toml --set rate=0.05 --out runs/mine-slower
   wseg train --data voc --preset resnet38 --weights FILE --batch 4 --set accumulate=4 --out runs/voc
   wseg train --data photos/labels.csv --val-share 0.1 --preset small --out runs/photos
-  wseg train --data VOCdevkit/VOC2012 --sbd benchmark_RELEASE --preset resnet38 --weights FILE --out runs/voc";
+  wseg train --data VOCdevkit/VOC2012 --sbd benchmark_RELEASE --preset resnet38 --weights FILE --out runs/voc
+  wseg train --data voc --preset resnet50 --weights FILE --device cuda --precision bf16 --out runs/voc";
 
 /// What `wseg import` does.
 pub(super) const IMPORT: &str = "\
@@ -156,7 +157,8 @@ whose operation is not implemented is a FAIL.";
 pub(super) const VERIFY_EXAMPLES: &str = "\
 Examples:
   wseg verify fixtures
-  wseg verify --backend arena fixtures/pamr_voc.safetensors";
+  wseg verify --backend arena fixtures/pamr_voc.safetensors
+  wseg verify --backend candle --device cuda fixtures";
 
 /// `wseg bench --help`.
 pub(super) const BENCH: &str = "\
@@ -174,7 +176,8 @@ Examples:
   wseg bench
   wseg bench resnet38 --size 321 --batch 1 --runs 3
   wseg bench --only pamr --only crf
-  wseg bench small --threads 1 --json";
+  wseg bench small --threads 1 --json
+  wseg bench resnet50 --only training --batch 16 --device cuda --precision bf16";
 
 /// What follows the flags of `wseg presets`.
 pub(super) const PRESETS_EXAMPLES: &str = "\
