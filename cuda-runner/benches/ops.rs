@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use wseg_core::{Corners, Kernels, Tensor as _, pamr::Pamr, pooling::Pooling, pseudo::Cutoff};
 use wseg_cuda_runner::{
     dense::Dense,
-    ops::{self, Conv2d, SgdStep},
+    ops::{self, Conv2d, Rectify, SgdStep},
 };
 
 fn normal(shape: impl Into<candle_core::Shape>) -> Tensor {
@@ -52,6 +52,20 @@ fn conv2d(c: &mut Criterion) {
         group.bench_function(format!("{name} forward"), |b| b.iter(|| ops::conv2d(&x, &weight, None, p)));
         let (x, weight) = (variable(&x), variable(&weight));
         group.bench_function(format!("{name} both"), |b| b.iter(|| differentiate(ops::conv2d(&x, &weight, None, p))));
+    }
+}
+
+fn depthwise(c: &mut Criterion) {
+    // The middle of Xception-65 at stride 16 and 8, and the end of its entry.
+    for (n, stride, dilation) in [(1, 1, 1), (1, 1, 2), (1, 2, 1), (4, 1, 1), (4, 1, 2), (4, 2, 1)] {
+        let p = Conv2d { stride, padding: dilation, dilation };
+        let (x, weight) = (normal((n, 728, 41, 41)), normal((728, 1, 3, 3)));
+        let name = format!("{n}x728 3x3 s{stride} d{dilation} 41x41");
+        let run = |x: &Tensor, weight: &Tensor| ops::depthwise_conv2d(x, weight, None, Rectify::default(), p);
+        let mut group = c.benchmark_group("depthwise_conv2d");
+        group.bench_function(format!("{name} forward"), |b| b.iter(|| run(&x, &weight)));
+        let (x, weight) = (variable(&x), variable(&weight));
+        group.bench_function(format!("{name} both"), |b| b.iter(|| differentiate(run(&x, &weight))));
     }
 }
 
@@ -165,5 +179,18 @@ fn losses(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, conv2d, frozen_layer, batch_norm, pool, elementwise, head, resize, pamr, losses, sgd);
+criterion_group!(
+    benches,
+    conv2d,
+    depthwise,
+    frozen_layer,
+    batch_norm,
+    pool,
+    elementwise,
+    head,
+    resize,
+    pamr,
+    losses,
+    sgd
+);
 criterion_main!(benches);

@@ -142,13 +142,13 @@ impl Xception65 {
             conv_norm(&scope.at("stem").at(index), ("conv", "bn"), (from, STEM[index]), geometry, norm)
         };
         let stem = [stem(0, 3, 2)?, stem(1, STEM[0], 1)?];
-        let before = std::iter::once(STEM[1]).chain(forms().map(|form| form.widths[2]));
-        let blocks = forms().zip(steps(output_stride)).zip(before).enumerate();
+        let (mut blocks, mut from) = (Vec::new(), STEM[1]);
         let last = forms().count() - 1;
-        let block = |(index, ((form, step), from)): (usize, ((&Form, (usize, usize)), usize))| {
-            Block::new(&scope.at("blocks").at(index), from, form, step, index == last, norm)
-        };
-        Ok(Self { stem, blocks: blocks.map(block).collect::<Result<_>>()? })
+        for (index, (form, step)) in forms().zip(steps(output_stride)).enumerate() {
+            blocks.push(Block::new(&scope.at("blocks").at(index), from, form, step, index == last, norm)?);
+            from = form.widths[2];
+        }
+        Ok(Self { stem, blocks })
     }
 }
 

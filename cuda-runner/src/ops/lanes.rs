@@ -35,6 +35,9 @@ pub(crate) trait Lanes: Element {
     /// 0 in the lanes that are at most 0. A NaN is not hidden.
     fn rectify<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// `gradient` in the lanes where `value` is above 0, 0 in the others.
+    fn pass<S: Simd>(simd: S, value: Self::Vector<S>, gradient: Self::Vector<S>) -> Self::Vector<S>;
+
     /// A vector read from memory.
     ///
     /// # Safety
@@ -59,7 +62,7 @@ pub(crate) trait Lanes: Element {
 macro_rules! lanes {
     (
         $float:ident, $vector:ident, $splat:ident, $add:ident, $mul_add:ident, $sum:ident, $load:ident, $store:ident,
-        $at_most:ident, $select:ident
+        $at_most:ident, $below:ident, $select:ident
     ) => {
         impl Lanes for $float {
             type Vector<S: Simd> = S::$vector;
@@ -99,6 +102,12 @@ macro_rules! lanes {
                 let zero = simd.$splat(0.0);
                 simd.$select(simd.$at_most(a, zero), zero, a)
             }
+
+            #[inline(always)]
+            fn pass<S: Simd>(simd: S, value: S::$vector, gradient: S::$vector) -> S::$vector {
+                let zero = simd.$splat(0.0);
+                simd.$select(simd.$below(zero, value), gradient, zero)
+            }
         }
     };
 }
@@ -112,6 +121,7 @@ lanes!(
     partial_load_f32s,
     partial_store_f32s,
     less_than_or_equal_f32s,
+    less_than_f32s,
     select_f32s
 );
 lanes!(
@@ -124,6 +134,7 @@ lanes!(
     partial_load_f64s,
     partial_store_f64s,
     less_than_or_equal_f64s,
+    less_than_f64s,
     select_f64s
 );
 

@@ -12,7 +12,7 @@ use super::{
         scratch::{Pooled, Scratch},
     },
     Rectify,
-    correlate::{correlate, total},
+    differentiate::{Channel, total},
     gather::gather,
     plan::{Geometry, VECTOR, Way},
 };
@@ -155,7 +155,7 @@ impl<T: Lanes + Pooled> WithSimd for Backward<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) -> Gradients<T> {
         let from = self.geometry.from.0 * self.geometry.from.1;
         let share = self.geometry.share();
-        let (forward, backward) = (Way::forward(&self.geometry), Way::backward(&self.geometry));
+        let way = Way::backward(&self.geometry);
         let planes = self.x.len() / from;
         let mut sums = vec![T::zero(); if self.parameters { planes * self.sums() } else { 0 }];
         let differentiate = |dx: &mut [MaybeUninit<T>]| {
@@ -167,8 +167,7 @@ impl<T: Lanes + Pooled> WithSimd for Backward<'_, T> {
                 .map(|first| (first, share.min(planes - first), dx.next(), sums.next()))
                 .collect();
             tasks.into_par_iter().for_each(|(first, maps, dx, sums)| {
-                let ways = [&forward, &backward];
-                simd.vectorize(BackwardTask { pass: &self, ways, first, maps, dx, sums });
+                simd.vectorize(BackwardTask { pass: &self, way: &way, first, maps, dx, sums });
             });
         };
         // SAFETY: every gradient of a map is written.
@@ -181,7 +180,7 @@ impl<T: Lanes + Pooled> WithSimd for Backward<'_, T> {
 /// Some maps, from number `first` on.
 struct BackwardTask<'a, T> {
     pass: &'a Backward<'a, T>,
-    ways: [&'a Way; 2],
+    way: &'a Way,
     first: usize,
     maps: usize,
     dx: Option<&'a mut [MaybeUninit<T>]>,
@@ -193,43 +192,47 @@ impl<T: Lanes + Pooled> WithSimd for BackwardTask<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass, ways: [forward, backward], first, maps, mut dx, mut sums } = self;
+        let Self { pass, way, first, maps, mut dx, mut sums } = self;
         let Geometry { from, to, kernel, .. } = pass.geometry;
-        let (from, to, taps) = (from.0 * from.1, to.0 * to.1, kernel.0 * kernel.1);
-        let mut gradients = zeros(backward.frame.length);
-        let mut framed = zeros(if sums.is_some() { forward.frame.length } else { 0 });
-        let mut line = Scratch::new(backward.width.next_multiple_of(VECTOR));
+        let (from, to, taps, lanes) = (from.0 * from.1, to.0 * to.1, kernel.0 * kernel.1, T::lanes::<S>());
+        let mut gradients = zeros(way.frame.length);
+        let mut unwanted = Scratch::new(if dx.is_some() { 0 } else { from });
+        let mut totals = Scratch::new(taps * lanes);
         for index in 0..maps {
             let plane = first + index;
             let (x, dy) = (&pass.x[plane * from..][..from], &pass.dy[plane * to..][..to]);
             match pass.rectify.output {
-                true => backward.frame.fill_passing(dy, &pass.y[plane * to..][..to], &mut gradients),
-                false => backward.frame.fill(simd, dy, false, &mut gradients),
+                true => way.frame.fill_passing(dy, &pass.y[plane * to..][..to], &mut gradients),
+                false => way.frame.fill(simd, dy, false, &mut gradients),
             }
-            if let Some(dx) = &mut dx {
-                let dx = &mut dx[index * from..][..from];
-                let kernel = &pass.weight[plane % pass.channels * taps..][..taps];
-                gather(simd, backward, &gradients, kernel, (T::zero(), false), &mut line, dx);
-                if pass.rectify.input {
-                    stop(x, dx);
-                }
+            let channel = Channel {
+                kernel: &pass.weight[plane % pass.channels * taps..][..taps],
+                gradients: &gradients,
+                x,
+                rectified: pass.rectify.input,
+            };
+            let dx = match &mut dx {
+                Some(dx) => &mut dx[index * from..][..from],
+                None => overwritten(&mut unwanted),
+            };
+            let Some(sums) = &mut sums else {
+                channel.differentiate::<S, false>(simd, way, dx, &mut []);
+                continue;
+            };
+            totals.fill(T::zero());
+            channel.differentiate::<S, true>(simd, way, dx, &mut totals);
+            let sums = &mut sums[index * (taps + 1)..][..taps + 1];
+            for (sum, vector) in sums.iter_mut().zip(totals.chunks_exact(lanes)) {
+                // SAFETY: a chunk is a whole vector.
+                *sum = T::sum(simd, unsafe { T::load::<S>(vector.as_ptr()) });
             }
-            if let Some(sums) = &mut sums {
-                let sums = &mut sums[index * (taps + 1)..][..taps + 1];
-                forward.frame.fill(simd, x, pass.rectify.input, &mut framed);
-                correlate(simd, forward, &framed, (&backward.frame, &gradients), &mut sums[..taps]);
-                sums[taps] = total(simd, &backward.frame, &gradients);
-            }
+            sums[taps] = total(simd, &way.frame, &gradients);
         }
     }
 }
 
-/// Gradients become 0 where the input is not above 0.
-#[inline(always)]
-fn stop<T: Lanes>(x: &[T], dx: &mut [MaybeUninit<T>]) {
-    for (dx, &x) in dx.iter_mut().zip(x) {
-        // SAFETY: written by `gather`.
-        let gradient = unsafe { dx.assume_init() };
-        dx.write(if x > T::zero() { gradient } else { T::zero() });
-    }
+/// A buffer as one to be written.
+fn overwritten<T>(buffer: &mut [T]) -> &mut [MaybeUninit<T>] {
+    // SAFETY: the layouts are the same, and only elements are written through this.
+    unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<T>]) }
 }

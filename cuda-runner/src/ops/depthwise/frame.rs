@@ -35,7 +35,12 @@ impl Frame {
                     T::store::<S>(framed.as_mut_ptr().add(column), vector);
                     column += lanes;
                 }
-                if whole < columns {
+                if whole < columns && columns >= lanes {
+                    // The last vector ends with the row: what is copied twice is the same.
+                    let vector = T::load::<S>(map.as_ptr().add(columns - lanes));
+                    let vector = if rectified { T::rectify(simd, vector) } else { vector };
+                    T::store::<S>(framed.as_mut_ptr().add(columns - lanes), vector);
+                } else if whole < columns {
                     let vector = T::load_some(simd, &map[whole..]);
                     let vector = if rectified { T::rectify(simd, vector) } else { vector };
                     T::store::<S>(framed.as_mut_ptr().add(whole), vector);

@@ -1,4 +1,4 @@
-//! Outputs of one channel as sums over its framed input: the forward pass, and the input gradient with other taps.
+//! Outputs of one channel as sums over its framed input: the forward pass.
 
 use std::mem::MaybeUninit;
 
@@ -65,21 +65,66 @@ impl<T: Lanes, S: Simd> Rows<'_, T, S> {
         for (weight, tap) in weights.iter_mut().zip(&taps) {
             *weight = T::splat(simd, self.kernel[tap.weight]);
         }
-        let bias = T::splat(simd, self.bias);
         for row in 0..self.band.rows {
-            let mut at = 0;
-            while at < self.way.width {
-                let mut sum = bias;
-                for (tap, &weight) in taps.iter().zip(&weights) {
-                    // SAFETY: the caller's promise.
-                    let input = unsafe { self.framed.as_ptr().add(tap.offset + row * self.band.pitch + at) };
-                    sum = T::mul_add(simd, weight, unsafe { T::load::<S>(input) }, sum);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let row_start = self.framed.as_ptr().add(row * self.band.pitch);
+                let mut inputs = [row_start; N];
+                for (input, tap) in inputs.iter_mut().zip(&taps) {
+                    *input = input.add(tap.offset);
                 }
-                self.put(row, at, sum);
-                at += lanes;
+                let mut at = 0;
+                // Three vectors at once, for the processor to have sums that do not wait for each other.
+                while at + 3 * lanes <= self.way.width {
+                    self.strip::<N, 3>(row, at, &inputs, &weights);
+                    at += 3 * lanes;
+                }
+                match (self.way.width - at).div_ceil(lanes) {
+                    0 => {}
+                    1 => self.strip::<N, 1>(row, at, &inputs, &weights),
+                    2 => self.strip::<N, 2>(row, at, &inputs, &weights),
+                    _ => self.strip::<N, 3>(row, at, &inputs, &weights),
+                }
             }
             self.keep(row);
         }
+    }
+
+    /// `V` vectors of sums from column `at` on.
+    ///
+    /// # Safety
+    /// `V` whole vectors from column `at` on must be readable at every input.
+    #[inline(always)]
+    unsafe fn strip<const N: usize, const V: usize>(
+        &mut self,
+        row: usize,
+        at: usize,
+        inputs: &[*const T; N],
+        weights: &[T::Vector<S>; N],
+    ) {
+        let (simd, lanes) = (self.simd, T::lanes::<S>());
+        let mut starts = [at; V];
+        for (v, start) in starts.iter_mut().enumerate() {
+            *start = self.start(at + v * lanes);
+        }
+        let mut sums = [T::splat(simd, self.bias); V];
+        for (&input, &weight) in inputs.iter().zip(weights) {
+            for (sum, &start) in sums.iter_mut().zip(&starts) {
+                // SAFETY: the caller's promise; no start is behind its vector's column.
+                *sum = T::mul_add(simd, weight, unsafe { T::load::<S>(input.add(start)) }, *sum);
+            }
+        }
+        for (&sum, &start) in sums.iter().zip(&starts) {
+            self.put(row, start, sum);
+        }
+    }
+
+    /// Where the vector that would begin at a column begins: the last one of a row ends with it, and computes some sums
+    /// for the second time rather than store a part of a vector.
+    #[inline(always)]
+    fn start(&self, at: usize) -> usize {
+        let (lanes, width) = (T::lanes::<S>(), self.way.width);
+        if at + lanes > width && width >= lanes { width - lanes } else { at }
     }
 
     /// Any number of taps.
@@ -94,13 +139,14 @@ impl<T: Lanes, S: Simd> Rows<'_, T, S> {
             let mut at = 0;
             while at < self.way.width {
                 let mut sum = bias;
+                let start = self.start(at);
                 for tap in &self.band.taps {
                     // SAFETY: the caller's promise.
-                    let input = unsafe { self.framed.as_ptr().add(tap.offset + row * self.band.pitch + at) };
+                    let input = unsafe { self.framed.as_ptr().add(tap.offset + row * self.band.pitch + start) };
                     let weight = T::splat(simd, self.kernel[tap.weight]);
                     sum = T::mul_add(simd, weight, unsafe { T::load::<S>(input) }, sum);
                 }
-                self.put(row, at, sum);
+                self.put(row, start, sum);
                 at += lanes;
             }
             self.keep(row);

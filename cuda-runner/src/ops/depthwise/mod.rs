@@ -1,11 +1,12 @@
 //! Depthwise convolution: every channel with a kernel of its own, and all its gradients.
 //!
-//! `plan` says where outputs read, `frame` copies a map between zeros, `gather` sums shifted rows (the output, and the
-//! input gradient), `correlate` multiplies them with output gradients (the weight gradient), `channels` does so for all
-//! maps of a batch. One map and its frame stay in a first-level cache while all of this happens.
+//! `plan` says where outputs read, `frame` copies a map between zeros, `gather` sums shifted rows (the output),
+//! `differentiate` does so with output gradients (the input gradient), and multiplies these with the input (the weight
+//! gradient), `channels` does so for all maps of a batch. One map and its frame stay in a first-level cache while all of
+//! this happens.
 
 mod channels;
-mod correlate;
+mod differentiate;
 mod frame;
 mod gather;
 mod plan;
