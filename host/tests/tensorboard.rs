@@ -160,7 +160,7 @@ fn tensorboard_reads_tags_steps_values_and_images() {
         }
     }
     assert_eq!(found["scalars"], serde_json::to_value(&expected).unwrap());
-    assert_eq!(expected.len(), 11, "{:?}", expected.keys());
+    assert_eq!(expected.len(), 12, "{:?}", expected.keys());
     let hex = |seed| {
         let jpeg = encode_photo(&picture(seed), image::ImageFormat::Jpeg).unwrap();
         jpeg.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
