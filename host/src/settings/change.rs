@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::Settings;
+use super::{PRESETS, Settings};
 use crate::{Error, Result, args::KeyValue, data::nearest};
 
 impl Settings {
@@ -32,9 +32,9 @@ impl Settings {
     /// # Errors
     /// A sentence without the file's name: an unknown key with the nearest known one, or a value of the wrong kind.
     pub(super) fn overlaid(&self, table: &Value) -> Result<Self, String> {
-        let mut settings = self.clone();
         let mut leaves = Vec::new();
         collect(table, "", &mut leaves);
+        let mut settings = self.with_optional(&leaves)?;
         for path in leaves {
             let known = settings.to_table().map_err(|error| error.to_string())?;
             let value = get(table, &path).cloned().unwrap_or_else(|| Value::Table(toml::Table::new()));
@@ -48,6 +48,27 @@ impl Settings {
             settings = settings.replaced(known, &path, |_| value).map_err(|problem| format!("`{path}`: {problem}"))?;
         }
         Ok(settings)
+    }
+
+    /// The settings with those keys and sections of `paths` that they lack and another preset has, at its values: what one
+    /// kind of network has a use for only, such as the strides of a DeepLab.
+    fn with_optional(&self, paths: &[String]) -> Result<Self, String> {
+        let mut known = self.to_table().map_err(|error| error.to_string())?;
+        for path in paths {
+            let other = || PRESETS.iter().filter_map(|preset| toml::from_str::<Value>(preset.text).ok());
+            let Some(other) = other().find(|other| get(other, path).is_some()) else { continue };
+            // The first part of the path that is missing is taken as a whole: a section lacks nothing.
+            let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+            let missing = ends.map(|end| &path[..end]).find(|part| get(&known, part).is_none());
+            let Some(part) = missing else { continue };
+            let (section, key) = part.rsplit_once('.').unwrap_or(("", part));
+            let section = section.split('.').filter(|name| !name.is_empty());
+            let section = section.fold(Some(&mut known), |table, name| table.and_then(|table| table.get_mut(name)));
+            if let (Some(Value::Table(section)), Some(value)) = (section, get(&other, part)) {
+                section.insert(key.to_owned(), value.clone());
+            }
+        }
+        known.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
     }
 
     /// All values as a table of sections.

@@ -1,5 +1,7 @@
 //! Presets, changes by key, and what is refused.
 
+use std::path::Path;
+
 use wseg_cuda_runner::{infer::Inference, model::Architecture, train::Recipe};
 
 use super::*;
@@ -8,6 +10,20 @@ use crate::{args::KeyValue, data::augment::Augment};
 fn set(changes: &[&str]) -> Result<Settings> {
     let changes: Vec<KeyValue> = changes.iter().map(|text| text.parse().unwrap()).collect();
     Settings::preset("small")?.with(&changes)
+}
+
+#[test]
+fn the_text_of_every_preset_is_a_file_of_settings() {
+    for preset in PRESETS {
+        let config = Config::parse(Path::new("mine.toml"), preset.text).unwrap();
+        let own = Settings::preset(preset.name).unwrap();
+        for base in PRESETS {
+            let laid = config.settings(Some(base.name)).unwrap_or_else(|error| panic!("over {}: {error}", base.name));
+            // What only some presets have comes along, and as it stands in the file.
+            assert!(own.network.deeplab.is_none() || laid.network.deeplab == own.network.deeplab, "over {}", base.name);
+            assert!(own.augment.scale.is_none() || laid.augment.scale == own.augment.scale, "over {}", base.name);
+        }
+    }
 }
 
 #[test]

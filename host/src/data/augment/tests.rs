@@ -184,10 +184,12 @@ fn painted(width: usize, height: usize) -> (RgbImage, LabelMap) {
     (RgbImage::from_fn(width as u32, height as u32, paint), LabelMap { width, height, labels })
 }
 
-/// Whether all labels around a pixel are its own, so that no filter mixes two colours there.
+/// Whether all labels around a pixel are its own, so that no filter mixes two colours there. Beyond the picture's edge
+/// the photo may go on in another colour.
 fn is_inside(mask: &[u8], side: usize, (x, y): (usize, usize), reach: usize) -> bool {
-    let around = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(side);
-    around(y).all(|row| around(x).all(|column| mask[row * side + column] == mask[y * side + x]))
+    let around = |at: usize| at - reach..at + reach + 1;
+    let whole = |at: usize| (reach..side - reach).contains(&at);
+    whole(x) && whole(y) && around(y).all(|row| around(x).all(|column| mask[row * side + column] == mask[y * side + x]))
 }
 
 #[test]
