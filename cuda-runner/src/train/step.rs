@@ -33,14 +33,14 @@ pub enum Target {
 }
 
 impl Batch {
-    /// The batch on a device.
+    /// The batch on a device. Masks stay where they are: [`mask_loss`] reads them there.
     ///
     /// # Errors
     /// If memory runs out.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
         let target = match &self.target {
             Target::Labels(labels) => Target::Labels(labels.to_device(device)?),
-            Target::Masks(masks) => Target::Masks(masks.to_device(device)?),
+            Target::Masks(masks) => Target::Masks(masks.clone()),
         };
         Ok(Self { images: self.images.to_device(device)?, target })
     }
@@ -100,13 +100,15 @@ pub fn mask_loss(logits: &Dense, masks: &Tensor, recipe: &Recipe) -> Result<Dens
         return Dense::new(ops::pixel_cross_entropy(logits.tensor(), masks, &weights)?);
     }
     // A GPU has no kernel of its own for it: the definition, on targets that the CPU spreads over the channels.
-    let target = Dense::new(one_hot(masks, weights.len())?.to_dtype(logits.tensor().dtype())?)?;
+    let there =
+        |tensor: Tensor| Dense::new(tensor.to_device(logits.tensor().device())?.to_dtype(logits.tensor().dtype())?);
+    let target = there(one_hot(masks, weights.len())?)?;
     let shape = (1, weights.len(), 1, 1);
-    let weights = Tensor::from_vec(weights, shape, masks.device())?.to_dtype(logits.tensor().dtype())?;
-    cross_entropy(&logits, &target, &Dense::new(weights)?)
+    let weights = there(Tensor::from_vec(weights, shape, &Device::Cpu)?)?;
+    cross_entropy(&logits, &target, &weights)
 }
 
-/// Masks `[n, 1, h, w]` of bytes as `[n, classes, h, w]`, one-hot, and all zero where a label is [`ops::IGNORED`].
+/// Masks `[n, 1, h, w]` of bytes on the CPU as `[n, classes, h, w]`, one-hot, and all zero where a label is [`ops::IGNORED`].
 fn one_hot(masks: &Tensor, classes: usize) -> Result<Tensor> {
     let (n, _, h, w) = masks.dims4()?;
     let labels: Vec<u8> = masks.flatten_all()?.to_vec1()?;
@@ -119,7 +121,7 @@ fn one_hot(masks: &Tensor, classes: usize) -> Result<Tensor> {
             }
         }
     }
-    Ok(Tensor::from_vec(target, (n, classes, h, w), masks.device())?)
+    Ok(Tensor::from_vec(target, (n, classes, h, w), &Device::Cpu)?)
 }
 
 impl Losses {
@@ -200,8 +202,6 @@ pub(super) fn scalar(x: &Tensor) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     #[test]

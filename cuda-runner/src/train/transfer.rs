@@ -23,15 +23,35 @@ fn sent<'a>(
     steps: impl Iterator<Item = Result<Vec<Batch>>> + 'a,
     device: &candle_core::CudaDevice,
 ) -> Result<impl Iterator<Item = Result<Vec<Batch>>> + 'a> {
+    use candle_core::Tensor;
+
+    use super::Target;
     use crate::cuda::upload::{Sent, Uploader};
 
-    let send = |uploader: &mut Uploader, batches: Result<Vec<Batch>>| -> Result<Vec<[Sent; 2]>> {
-        let send = |batch: &Batch| Ok([uploader.send(&batch.images)?, uploader.send(&batch.labels)?]);
+    /// Image labels on their way; masks, which stay.
+    enum Lesson {
+        Labels(Sent),
+        Masks(Tensor),
+    }
+    let send = |uploader: &mut Uploader, batches: Result<Vec<Batch>>| -> Result<Vec<(Sent, Lesson)>> {
+        let send = |batch: &Batch| {
+            let images = uploader.send(&batch.images)?;
+            let lesson = match &batch.target {
+                Target::Labels(labels) => Lesson::Labels(uploader.send(labels)?),
+                Target::Masks(masks) => Lesson::Masks(masks.clone()),
+            };
+            Ok((images, lesson))
+        };
         batches?.iter().map(send).collect()
     };
-    let receive = |uploader: &mut Uploader, sent: Result<Vec<[Sent; 2]>>| {
-        let receive = |[images, labels]: [Sent; 2]| {
-            Ok(Batch { images: uploader.receive(images)?, labels: uploader.receive(labels)? })
+    let receive = |uploader: &mut Uploader, sent: Result<Vec<(Sent, Lesson)>>| {
+        let receive = |(images, lesson): (Sent, Lesson)| {
+            let images = uploader.receive(images)?;
+            let target = match lesson {
+                Lesson::Labels(labels) => Target::Labels(uploader.receive(labels)?),
+                Lesson::Masks(masks) => Target::Masks(masks),
+            };
+            Ok(Batch { images, target })
         };
         sent?.into_iter().map(receive).collect()
     };

@@ -4,7 +4,7 @@ mod sheet;
 
 pub use sheet::SheetPhotos;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use wseg_core::{Kernels as _, loss::gated_segmentation_loss_mean};
 use wseg_cuda_runner::{
     dense::Dense,
@@ -228,7 +228,7 @@ impl<'a> Eye<'a> {
     fn mask_loss(&self, seen: &Seen, mask: &GivenMask, size: (u32, u32)) -> Result<Option<f64>> {
         let Some(logits) = &seen.classified.logits else { return Ok(None) };
         let mask = mask.read(size)?;
-        let labels = Tensor::from_vec(mask.labels, (1, 1, mask.height, mask.width), seen.view.device())?;
+        let labels = Tensor::from_vec(mask.labels, (1, 1, mask.height, mask.width), &Device::Cpu)?;
         scalar(&mask_loss(logits, &labels, self.recipe)?).map(Some)
     }
 
