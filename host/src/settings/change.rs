@@ -62,8 +62,8 @@ impl Settings {
             let missing = ends.map(|end| &path[..end]).find(|part| get(&known, part).is_none());
             let Some(part) = missing else { continue };
             let (section, key) = part.rsplit_once('.').unwrap_or(("", part));
-            let section = section.split('.').filter(|name| !name.is_empty());
-            let section = section.fold(Some(&mut known), |table, name| table.and_then(|table| table.get_mut(name)));
+            let mut section = section.split('.').filter(|name| !name.is_empty());
+            let section = section.try_fold(&mut known, |table, name| table.get_mut(name));
             if let (Some(Value::Table(section)), Some(value)) = (section, get(&other, part)) {
                 section.insert(key.to_owned(), value.clone());
             }
