@@ -9,10 +9,11 @@ use candle_core::{DType, Device, Tensor};
 use wseg_cuda_runner::{
     DeviceChoice, Precision,
     backbone::BackboneConfig,
+    dense::Dense,
     infer::Inference,
     model::{Architecture, Model, ModelKind, NetworkConfig},
     nn::Pass,
-    train::{Batch, Observer, Recipe, Source, StepReport, losses, train},
+    train::{Batch, Observer, Recipe, Source, StepReport, Target, losses, train},
 };
 use wseg_tests::{failure::Failure, sample::Sample};
 
@@ -50,7 +51,7 @@ fn batch(device: &Device) -> Result<Batch, Failure> {
     let labels: Vec<f32> = (0..2 * CLASSES).map(|index| (index % 2) as f32).collect();
     let images = Tensor::from_vec(images, (2, 3, SIDE, SIDE), &Device::Cpu)?;
     let labels = Tensor::from_vec(labels, (2, CLASSES, 1, 1), &Device::Cpu)?;
-    Ok(Batch { images, labels }.to_device(device)?)
+    Ok(Batch { images, target: Target::Labels(labels) }.to_device(device)?)
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>, Failure> {
@@ -73,6 +74,11 @@ fn assert_near(what: &str, one: &Tensor, other: &Tensor, tolerance: f32) -> Outc
     Ok(())
 }
 
+/// The class scores of a network that has them.
+fn scores(scores: Option<Dense>) -> Result<Tensor, Failure> {
+    Ok(scores.expect("a network with class scores").into_tensor())
+}
+
 /// Outputs in evaluation. Rounding errors of some 1e-7 a layer add up over the layers.
 fn evaluates_alike(backbone: &str, kind: ModelKind) -> Outcome {
     on_gpu(|gpu| {
@@ -80,7 +86,7 @@ fn evaluates_alike(backbone: &str, kind: ModelKind) -> Outcome {
         let images = batch(&Device::Cpu)?.images;
         let [one, other] = [&cpu, &gpu].map(|model| model.forward(&images, &Pass::evaluation()));
         let (one, other) = (one?, other?);
-        assert_near("scores", one.scores.tensor(), other.scores.tensor(), 1e-4)?;
+        assert_near("scores", &scores(one.scores)?, &scores(other.scores)?, 1e-4)?;
         assert_near("masks", one.masks.tensor(), other.masks.tensor(), 1e-3)
     })
 }
@@ -117,8 +123,9 @@ fn a_gradient_is_that_of_the_cpu() -> Outcome {
             let model = model("resnet50", ModelKind::SingleStage, device)?;
             let batch = batch(device)?;
             let classified = model.forward(&batch.images, &Pass::evaluation_with_gradients())?;
-            let labels = wseg_cuda_runner::dense::Dense::new(batch.labels)?;
-            let loss = wseg_core::Kernels::soft_margin(&classified.scores, &labels)?;
+            let Target::Labels(labels) = batch.target else { panic!("image labels supervise") };
+            let scores = Dense::new(scores(classified.scores)?)?;
+            let loss = wseg_core::Kernels::soft_margin(&scores, &Dense::new(labels)?)?;
             let gradients = loss.tensor().backward()?;
             let params = model.params.borrow();
             let of = |(name, entry): (&str, &wseg_cuda_runner::nn::Entry)| {
@@ -141,13 +148,13 @@ fn a_gradient_is_that_of_the_cpu() -> Outcome {
 fn shorter_numbers_are_near_the_long_ones() -> Outcome {
     on_gpu(|gpu| {
         let images = batch(gpu)?.images;
-        let scores = |precision| -> Result<Tensor, Failure> {
+        let of = |precision| -> Result<Tensor, Failure> {
             let model = model("resnet50", ModelKind::SingleStage, gpu)?.with_precision(precision)?;
-            Ok(model.forward(&images, &Pass::evaluation())?.scores.into_tensor())
+            scores(model.forward(&images, &Pass::evaluation())?.scores)
         };
-        let exact = scores(Precision::F32)?;
-        assert_near("tf32", &exact, &scores(Precision::Tf32)?, 2e-2)?;
-        assert_near("bf16", &exact, &scores(Precision::Bf16)?, 2e-1)?;
+        let exact = of(Precision::F32)?;
+        assert_near("tf32", &exact, &of(Precision::Tf32)?, 2e-2)?;
+        assert_near("bf16", &exact, &of(Precision::Bf16)?, 2e-1)?;
         Ok(Precision::F32.prepare(gpu)?)
     })
 }
@@ -171,7 +178,7 @@ struct Last(Cell<f64>);
 
 impl Observer for Last {
     fn step(&mut self, report: &StepReport) -> wseg_cuda_runner::Result<()> {
-        self.0.set(report.classification);
+        self.0.set(report.classification.unwrap_or(f64::NAN));
         Ok(())
     }
 
@@ -190,7 +197,7 @@ fn a_training_learns_in_every_precision_and_repeats_itself() -> Outcome {
             let first = losses(&model, &batch(gpu)?, &recipe, false, 0)?;
             let mut last = Last::default();
             train(&model, &recipe, &source, &mut last)?;
-            Ok((f64::from(numbers(&first.classification)?[0]), last.0.get()))
+            Ok((f64::from(numbers(&first.total)?[0]), last.0.get()))
         };
         for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
             let (first, last) = trained(precision)?;
