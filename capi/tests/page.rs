@@ -1,7 +1,7 @@
 //! The page in a real browser: drawn on with the mouse, its masks are those of the library built for this machine, and
 //! its dense CRF's are those of `wseg refine`.
 
-#![cfg(all(unix, not(miri)))]
+#![cfg(all(unix, not(miri), feature = "crf"))]
 
 mod common;
 
