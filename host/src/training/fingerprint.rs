@@ -34,6 +34,14 @@ pub fn fingerprint(data: &Dataset, samples: &[Sample], present: &[ImageLabels], 
     Ok(format!("{:032x}", hash.0))
 }
 
+/// The fingerprint of a file's bytes, of the same kind.
+#[must_use]
+pub(crate) fn fingerprint_of_bytes(bytes: &[u8]) -> String {
+    let mut hash = Hash::default();
+    hash.bytes(bytes);
+    format!("{:032x}", hash.0)
+}
+
 /// FNV-1a (Fowler, Noll, Vo).
 #[derive(Debug)]
 struct Hash(u128);
@@ -73,5 +81,6 @@ mod tests {
         let mut hash = Hash::default();
         hash.bytes(b"foobar");
         assert_eq!(hash.0, 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+        assert_eq!(fingerprint_of_bytes(b"foobar"), "343e1662793c64bf6f0d3597ba446f18");
     }
 }

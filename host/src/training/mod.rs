@@ -38,6 +38,7 @@ use wseg_cuda_runner::{
 };
 
 pub use fingerprint::fingerprint;
+pub(crate) use fingerprint::fingerprint_of_bytes;
 pub use folder::{BEST, LAST, RECORD, STATE};
 pub use interrupt::Interrupt;
 pub use ranking::{BestEpochs, Place, Seen};

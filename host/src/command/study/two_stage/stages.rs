@@ -1,9 +1,6 @@
 //! The trainings and the pseudo labels, each of them made once.
 
-use std::{
-    hash::{DefaultHasher, Hasher as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +21,7 @@ use crate::{
     data::{loader::Loading, read_text, reason},
     files,
     predictor::Predictor,
-    training::{Interrupt, LAST, Run, STATE},
+    training::{self, Interrupt, LAST, Run, STATE},
 };
 
 /// The folder of the pseudo labels, and what says how they were made.
@@ -149,11 +146,9 @@ impl Work<'_> {
     /// How pseudo labels are made, and by which network.
     fn record(&self, checkpoint: &Path) -> Result<String> {
         let bytes = std::fs::read(checkpoint).map_err(|error| Error::input(checkpoint, reason(&error)))?;
-        let mut hash = DefaultHasher::new();
-        hash.write(&bytes);
         let Plan { refinement, band, background_power, .. } = self.plan;
         let how = json!({
-            "checkpoint": format!("{:016x}", hash.finish()), "crf": refinement.crf.is_some(),
+            "checkpoint": training::fingerprint_of_bytes(&bytes), "crf": refinement.crf.is_some(),
             "background_power": background_power,
             "confidence": band.confidence, "margin": band.margin,
         });
